@@ -1,0 +1,53 @@
+"""Before and after of configuration: django-auditlog's diffs flow into the journal through its one signal."""
+
+from typing import Any
+
+from auditlog.registry import auditlog
+from auditlog.signals import post_log
+from django.contrib.auth import signals
+from django.contrib.auth.models import Group
+from django.db import models
+from django.http import HttpRequest
+
+from accounts import journal, permissions
+from accounts.models import Grant, Role, User
+
+VERBS = {0: "created", 1: "changed", 2: "deleted"}
+
+
+def connect() -> None:
+    """Register accounts' own models and the receiver; called once, when the app is ready."""
+    auditlog.register(User, mask_fields=["password"], exclude_fields=["last_login"])
+    auditlog.register(Role)
+    auditlog.register(Grant)
+    auditlog.register(Group)
+    post_log.connect(_to_journal, dispatch_uid="accounts.audit")
+    signals.user_logged_in.connect(_signed_in, dispatch_uid="accounts.signed_in")
+    signals.user_logged_out.connect(_signed_out, dispatch_uid="accounts.signed_out")
+    signals.user_login_failed.connect(_sign_in_failed, dispatch_uid="accounts.sign_in_failed")
+
+
+def _to_journal(*, instance: models.Model, action: int, changes: dict[str, Any] | None, **_: Any) -> None:
+    if not changes or action not in VERBS:
+        return
+    name = instance._meta.model_name or ""
+    journal.record(
+        f"{name}.{VERBS[action]}",
+        str(getattr(instance, "slug", None) or instance),
+        robot=getattr(instance, "slug", "") if name == "robot" else "",
+        data={"changes": {field: list(pair) if isinstance(pair, list | tuple) else pair for field, pair in changes.items()}},
+    )
+
+
+def _signed_in(*, user: User, **_: Any) -> None:
+    journal.record("auth.signed_in", user.username, actor=user)
+
+
+def _signed_out(*, user: User | None, **_: Any) -> None:
+    if user is not None:
+        journal.record("auth.signed_out", user.username, actor=user)
+        permissions.rights_changed(user)
+
+
+def _sign_in_failed(*, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    journal.record("auth.sign_in_failed", str(credentials.get("username", ""))[:150], outcome=journal.Outcome.DENIED)

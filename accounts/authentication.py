@@ -1,0 +1,59 @@
+"""Who is asking: API tokens (knox) and browser sessions."""
+
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from knox.auth import TokenAuthentication as KnoxAuthentication
+from rest_framework import authentication
+from rest_framework.request import Request
+
+from accounts import context
+from accounts.models import ApiToken, User
+
+
+class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]
+    """`Authorization: Token …`. Tells the journal who it is."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        found: tuple[User, ApiToken] | None = super().authenticate(request)
+        if found is not None:
+            context.set_actor(found[0].pk, found[0].get_username())
+        return found
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """The browser's session, with the CSRF check. Tells the journal who it is."""
+
+    def authenticate(self, request: Request) -> tuple[User | AnonymousUser, Any] | None:
+        found = super().authenticate(request)
+        if found is not None:
+            context.set_actor(found[0].pk, found[0].get_username())
+        return found
+
+
+def by_token(request: Request) -> bool:
+    """Whether the request was signed in with an API token rather than a browser session."""
+    return isinstance(request.auth, ApiToken)
+
+
+def session_user(session_key: str) -> User | None:
+    """Who the browser session belongs to now; None when it has ended. For sockets, which outlive their request."""
+    session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    user_id, backend = session.get(SESSION_KEY), session.get(BACKEND_SESSION_KEY)
+    if user_id is None or backend not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
+        return None
+    return user
+
+
+def token_user(digest: str) -> User | None:
+    """Who an API token belongs to now; None when it is gone, has expired, or its person is not active."""
+    token = ApiToken.objects.select_related("user").filter(digest=digest, expiry__gt=timezone.now(), user__is_active=True).first()
+    return token.user if token else None

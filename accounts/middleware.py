@@ -1,0 +1,47 @@
+"""Request by request: the origin for journal and log, who is signed in, and refusals that pages raise."""
+
+import re
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from accounts import context, refusals
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class OriginMiddleware:
+    """First in the chain: opens the context, and answers with the request id."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        structlog.contextvars.clear_contextvars()
+        given = request.headers.get("X-Request-ID", "")
+        origin = context.enter(
+            request_id=given if REQUEST_ID.fullmatch(given) else "",
+            address=context.client_address(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")),
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+        response = self.get_response(request)
+        response["X-Request-ID"] = origin.request_id
+        return response
+
+
+class PersonMiddleware:
+    """After authentication: pages and the admin act in the name of the session's user; their refusals are journalled."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
+            context.set_actor(request.user.pk, request.user.get_username())
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        refusals.note(request, exception)

@@ -1,0 +1,208 @@
+"""People, what they may do, and the record of what was done."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.models import AbstractUser, Group
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from knox.models import AbstractAuthToken
+
+from accounts import roles
+
+
+class Role(models.Model):
+    """A named set of rights. A role holds its own permissions and its parent's."""
+
+    name = models.SlugField(max_length=40, primary_key=True)
+    title = models.CharField(max_length=80)
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    permissions = models.JSONField(default=list, blank=True, help_text="Own permissions; the parent's are inherited.")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def clean(self) -> None:
+        unknown = sorted(set(self.permissions) - set(roles.ACTIONS))
+        if unknown:
+            raise ValidationError({"permissions": f"Unknown: {', '.join(unknown)}."})
+        ancestor = self.parent
+        while ancestor is not None:
+            if ancestor.pk == self.pk:
+                raise ValidationError({"parent": "A role cannot inherit from itself."})
+            ancestor = ancestor.parent
+
+    @classmethod
+    def table(cls) -> dict[str, tuple[str | None, frozenset[str]]]:
+        """Every role's parent and own rights, in one query."""
+        rows = cls.objects.values_list("name", "parent_id", "permissions")
+        return {name: (parent, frozenset(own)) for name, parent, own in rows}
+
+
+class Users(BaseUserManager["User"]):
+    """Makes people, with roles instead of flags."""
+
+    def create_user(self, username: str, email: str | None = None, password: str | None = None, **extra: Any) -> "User":
+        user = self.model(username=self.model.normalize_username(username), email=self.normalize_email(email), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, username: str, email: str | None = None, password: str | None = None, **extra: Any) -> "User":
+        """`manage.py createsuperuser` makes an administrator: a role like any other, not a flag that skips checks."""
+        return self.create_user(username, email, password, role_id=roles.ADMIN, **extra)
+
+
+class User(AbstractUser):
+    """A person. What they may do comes from the role and from grants only: there is no superuser."""
+
+    role = models.ForeignKey(Role, on_delete=models.PROTECT, default=roles.GUEST, related_name="users")
+
+    # Rights come from roles and grants; these flags of Django's would go round both.
+    is_superuser = False  # type: ignore[assignment]
+    is_staff = True  # type: ignore[assignment]  # every page of the admin asks accounts.permissions
+
+    objects: ClassVar[Users] = Users()
+
+    class Meta(AbstractUser.Meta):
+        swappable = "AUTH_USER_MODEL"
+
+
+class GrantQuerySet(models.QuerySet["Grant"]):
+    def active(self, now: datetime) -> "GrantQuerySet":
+        return self.filter(starts_at__lte=now).filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now))
+
+    def held_by(self, user: User) -> "GrantQuerySet":
+        return self.filter(Q(user=user) | Q(group__user=user))
+
+    def on(self, obj: models.Model) -> "GrantQuerySet":
+        return self.filter(content_type=ContentType.objects.get_for_model(obj), object_id=str(obj.pk))
+
+
+class Grant(models.Model):
+    """A role on one object, for a person or a group, optionally from/until. Guardian's rows are its projection."""
+
+    role = models.ForeignKey(Role, on_delete=models.PROTECT)
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="grants")
+    group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.CASCADE, related_name="grants")
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE)
+    object_id = models.CharField(max_length=40)
+    target = GenericForeignKey("content_type", "object_id")
+    starts_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=500)
+    granted_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = GrantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["content_type", "object_id"])]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, group__isnull=True) | Q(user__isnull=True, group__isnull=False),
+                name="grant_for_a_user_or_a_group",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role_id} on {self.content_type.model} {self.object_id} for {self.user or self.group}"
+
+
+class ApiToken(AbstractAuthToken):
+    """A knox token: only its hash is stored; it expires."""
+
+    name = models.CharField(max_length=80, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.token_key}… of {self.user}"  # never the digest
+
+
+class WsTicket(models.Model):
+    """Opens one WebSocket, once, within half a minute. Stored hashed."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    token = models.ForeignKey(ApiToken, null=True, on_delete=models.CASCADE, help_text="The API token it was bought with.")
+    session_key = models.CharField(max_length=40, blank=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"ticket of {self.user}"
+
+    @classmethod
+    def issue(cls, user: User, *, token: ApiToken | None = None, session_key: str = "") -> tuple[str, datetime]:
+        """A new ticket in clear text, to be shown once, and when it expires."""
+        clear = secrets.token_urlsafe(32)
+        expires_at = timezone.now() + timedelta(seconds=settings.WS_TICKET_LIFETIME_S)
+        cls.objects.create(digest=cls.hashed(clear), user=user, token=token, session_key=session_key, expires_at=expires_at)
+        return clear, expires_at
+
+    @classmethod
+    def redeem(cls, clear: str) -> "WsTicket | None":
+        """The ticket, if it is good; of two that try at once, one gets it."""
+        ticket = cls.objects.select_related("user").filter(digest=cls.hashed(clear), expires_at__gt=timezone.now()).first()
+        if ticket is None or cls.objects.filter(digest=ticket.digest).delete()[0] != 1:
+            return None
+        return ticket
+
+    @staticmethod
+    def hashed(clear: str) -> str:
+        return hashlib.sha256(clear.encode()).hexdigest()
+
+
+class JournalOrigin(models.Model):
+    """Names and addresses of the journal, apart from it, so that a person can be forgotten and the record stay whole."""
+
+    key = models.CharField(max_length=64, unique=True)
+    actor_name = models.CharField(max_length=150, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    user_agent = models.CharField(max_length=255, blank=True)
+
+    def __str__(self) -> str:
+        return self.actor_name or "system"
+
+
+class JournalEntry(models.Model):
+    """One consequential act. Append-only; ids commit in order; no foreign keys, so that nothing can cascade into it."""
+
+    class Outcome(models.TextChoices):
+        OK = "ok"
+        DENIED = "denied"
+        FAILED = "failed"
+        UNKNOWN = "unknown"
+
+    at = models.DateTimeField(db_index=True)
+    actor_id = models.BigIntegerField(null=True, blank=True)
+    origin_id = models.BigIntegerField(null=True, blank=True)
+    request_id = models.CharField(max_length=64, blank=True, db_index=True)
+    verb = models.CharField(max_length=60)
+    target = models.CharField(max_length=200, blank=True)
+    robot = models.CharField(max_length=40, blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.OK)
+    reason = models.TextField(blank=True)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "journal entries"
+        indexes = [
+            models.Index(fields=["robot", "-id"]),
+            models.Index(fields=["verb", "-id"]),
+            models.Index(fields=["actor_id", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.target}"

@@ -1,0 +1,83 @@
+"""What happens to a request that is refused: problem details for the caller, a row for the journal."""
+
+import threading
+import time
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from accounts import context, journal
+from accounts.permissions import Hidden
+from robotctl import problems
+
+STRANGER_WINDOW_S = 60.0
+STRANGERS_KEPT = 10_000
+
+
+def handler(exc: Exception, view_context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER. Anything DRF does not know stays a 500 and reaches the log."""
+    response = exception_handler(exc, view_context)
+    if response is None:
+        return None
+    request = view_context.get("request")
+    if request is not None:
+        note(request._request, exc)
+    return problems.as_problem(response, exc)
+
+
+def _verb(exc: Exception) -> str | None:
+    """The journal's verb for a refusal; None for what is no refusal, or is journalled where it was made (a `Problem`)."""
+    match exc:
+        case problems.Problem():
+            return None
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return "access.unauthenticated"
+        case PermissionDenied() | exceptions.PermissionDenied():
+            return "access.denied"
+        case Hidden():
+            return "access.hidden"
+        case exceptions.Throttled():
+            return "access.throttled"
+    return None
+
+
+def note(request: HttpRequest, exc: Exception) -> None:
+    """Journal a refused access."""
+    verb = _verb(exc)
+    if verb is None:
+        return
+    data: dict[str, Any] = {}
+    if context.current().actor_id is None:
+        count = strangers.count(context.current().address)
+        if count is None:
+            return
+        data["count"] = count
+    journal.record(verb, f"{request.method} {request.path}", outcome=journal.Outcome.DENIED, reason=str(exc)[:200], data=data)
+
+
+class Strangers:
+    """Strangers get one row per address and minute, with the count since the last, so that they cannot flood the journal."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def count(self, address: str) -> int | None:
+        """How many refusals the row to be written stands for; None when none is due."""
+        now = time.monotonic()
+        with self._lock:
+            written_at, since = self._seen.get(address, (-STRANGER_WINDOW_S, 0))
+            if now - written_at < STRANGER_WINDOW_S:
+                self._seen[address] = (written_at, since + 1)
+                return None
+            if len(self._seen) >= STRANGERS_KEPT:
+                self._seen.pop(next(iter(self._seen)))
+            self._seen[address] = (now, 0)
+            return since + 1
+
+
+strangers = Strangers()

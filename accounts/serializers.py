@@ -1,0 +1,60 @@
+"""What goes in and out of `auth/` and `journal/`."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts import permissions
+from accounts.models import User
+
+
+class LoginSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    otp = serializers.CharField(required=False, allow_blank=True, max_length=16)
+
+
+class PasswordSerializer(serializers.Serializer[Any]):
+    old_password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    new_password = serializers.CharField(max_length=1024, trim_whitespace=False)
+
+
+class UserSerializer(serializers.ModelSerializer[User]):
+    """Who one is, and what the role allows everywhere (grants on single robots come on top)."""
+
+    role = serializers.CharField(source="role_id")
+    rights = serializers.SerializerMethodField()
+
+    class Meta:
+        model = User
+        fields = ["id", "username", "email", "role", "rights"]
+
+    def get_rights(self, user: User) -> list[str]:
+        return sorted(permissions.rights(user))
+
+
+class TokenReply(serializers.Serializer[Any]):
+    token = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+    user = UserSerializer()
+
+
+class TicketReply(serializers.Serializer[Any]):
+    ticket = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class JournalRow(serializers.Serializer[Any]):
+    """One row of the journal as `journal.as_dicts` gives it."""
+
+    id = serializers.IntegerField()
+    at = serializers.CharField()
+    actor = serializers.CharField()
+    verb = serializers.CharField()
+    target = serializers.CharField()
+    robot = serializers.CharField(allow_null=True)
+    outcome = serializers.ChoiceField(choices=["ok", "denied", "failed", "unknown"])
+    reason = serializers.CharField()
+    request_id = serializers.CharField()
+    address = serializers.CharField()
+    data = serializers.JSONField()

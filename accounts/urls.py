@@ -1,0 +1,14 @@
+"""`/api/v1/auth/…` and `/api/v1/journal/`."""
+
+from django.urls import path
+
+from accounts import views
+
+urlpatterns = [
+    path("auth/login/", views.Login.as_view(), name="auth-login"),
+    path("auth/logout/", views.Logout.as_view(), name="auth-logout"),
+    path("auth/me/", views.Me.as_view(), name="auth-me"),
+    path("auth/password/", views.Password.as_view(), name="auth-password"),
+    path("auth/ws-ticket/", views.SocketTicket.as_view(), name="auth-ws-ticket"),
+    path("journal/", views.Journal.as_view(), name="journal"),
+]

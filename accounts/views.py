@@ -1,0 +1,123 @@
+"""`auth/…` and `journal/`: signing in and out, tokens, tickets, and the record."""
+
+from typing import Any
+
+import django_filters
+from django.contrib.auth import authenticate, logout
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import context, journal, permissions
+from accounts.models import ApiToken, JournalEntry, User, WsTicket
+from accounts.serializers import JournalRow, LoginSerializer, PasswordSerializer, TicketReply, TokenReply, UserSerializer
+
+
+class Login(APIView):
+    """`{username, password}` → `{token, expires_at, user}`; the token goes into `Authorization: Token …`."""
+
+    permission_classes = [AllowAny]
+    authentication_classes: list[Any] = []
+
+    @extend_schema(request=LoginSerializer, responses=TokenReply)
+    def post(self, request: Request) -> Response:
+        given = LoginSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        user = authenticate(request, username=given.validated_data["username"], password=given.validated_data["password"])
+        if not isinstance(user, User):
+            raise exceptions.AuthenticationFailed("Wrong user name or password.")
+        context.set_actor(user.pk, user.username)
+        with transaction.atomic():
+            made, token = ApiToken.objects.create(user, name=request.headers.get("User-Agent", "")[:80])
+            journal.record("auth.token_issued", user.username, actor=user)
+        return Response({"token": token, "expires_at": journal.iso(made.expiry), "user": UserSerializer(user).data})
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "Token"  # so that DRF answers 401, not 403
+
+
+class Logout(APIView):
+    """End what the request was signed in with: this token, or this browser session."""
+
+    @extend_schema(request=None, responses={200: None})
+    def post(self, request: Request) -> Response:
+        assert isinstance(request.user, User)
+        with transaction.atomic():
+            if isinstance(request.auth, ApiToken):
+                request.auth.delete()
+                journal.record("auth.signed_out", request.user.username)
+                permissions.rights_changed(request.user)
+            else:
+                logout(request._request)  # its signal writes the row
+        return Response({"detail": "Signed out."})
+
+
+class Me(APIView):
+    """Who is signed in, and what the role allows."""
+
+    @extend_schema(responses=UserSerializer)
+    def get(self, request: Request) -> Response:
+        return Response(UserSerializer(request.user).data)
+
+
+class Password(APIView):
+    """Change one's own password."""
+
+    @extend_schema(request=PasswordSerializer, responses={200: None})
+    def post(self, request: Request) -> Response:
+        assert isinstance(request.user, User)
+        given = PasswordSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        if not request.user.check_password(given.validated_data["old_password"]):
+            raise serializers.ValidationError({"old_password": "This is not your current password."})
+        try:
+            validate_password(given.validated_data["new_password"], request.user)
+        except ValidationError as error:
+            raise serializers.ValidationError({"new_password": error.messages}) from error
+        with transaction.atomic():
+            request.user.set_password(given.validated_data["new_password"])
+            request.user.save(update_fields=["password"])
+            journal.record("auth.password_changed", request.user.username)
+        return Response({"detail": "Password changed."})
+
+
+class SocketTicket(APIView):
+    """A single-use ticket that opens `/ws/?ticket=…` within 30 s."""
+
+    @extend_schema(request=None, responses=TicketReply)
+    def post(self, request: Request) -> Response:
+        assert isinstance(request.user, User)
+        token = request.auth if isinstance(request.auth, ApiToken) else None
+        session_key = "" if token else request._request.session.session_key or ""
+        ticket, expires_at = WsTicket.issue(request.user, token=token, session_key=session_key)
+        return Response({"ticket": ticket, "expires_at": journal.iso(expires_at)})
+
+
+class JournalFilter(django_filters.FilterSet):
+    actor = django_filters.NumberFilter(field_name="actor_id")
+    since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
+    until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+
+    class Meta:
+        model = JournalEntry
+        fields = ["verb", "robot", "outcome", "request_id"]
+
+
+@extend_schema(responses=JournalRow(many=True))
+class Journal(ListAPIView[JournalEntry]):
+    """The record, newest first; needs `journal.view`."""
+
+    queryset = JournalEntry.objects.all()
+    filterset_class = JournalFilter
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        permissions.require(request.user, "journal.view")
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(journal.as_dicts(page or []))

@@ -1,0 +1,83 @@
+"""Robots, commands and link transitions in the admin. Nothing here sends anything to a robot."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.admin import ReadOnlyAdmin, RightsAdmin
+from firmware import profile
+from firmware.models import Command, Robot, Site, Transition
+
+
+class RobotForm(forms.ModelForm[Robot]):
+    """Credentials are typed in and never shown; leave them empty to keep what is there."""
+
+    profile = forms.ChoiceField(choices=lambda: [(name, profile.load(name).about.title) for name in profile.available()])
+    credentials = forms.JSONField(
+        required=False, help_text='For example {"admin": "…", "operator": "…"}. Never shown again; empty keeps the present ones.'
+    )
+
+    class Meta:
+        model = Robot
+        fields = ["slug", "name", "profile", "base_url", "credentials", "poll_interval_s", "enabled", "simulated", "site"]
+
+    def clean_credentials(self) -> dict[str, str] | None:
+        given = self.cleaned_data["credentials"]
+        if given is not None and not (isinstance(given, dict) and all(isinstance(value, str) for value in given.values())):
+            raise forms.ValidationError('Give an object of texts, for example {"admin": "…"}.')
+        return given  # type: ignore[no-any-return]
+
+    def save(self, commit: bool = True) -> Robot:
+        given = self.cleaned_data.get("credentials")
+        if "base_url" in self.changed_data and self.instance.pk:
+            self.instance.credentials = {}  # never sent to an address they were not given for
+        if given:
+            self.instance.credentials = given
+        return super().save(commit)
+
+
+@admin.register(Robot)
+class RobotAdmin(RightsAdmin):
+    view_action, change_action = "robot.configure", "robot.configure"
+    form = RobotForm
+    list_display = ["slug", "name", "profile", "base_url", "poll_interval_s", "enabled", "simulated", "site", "retired_at"]
+    list_filter = ["profile", "enabled", "simulated", "site"]
+    search_fields = ["slug", "name"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Robot | None = None) -> list[str]:
+        return ["slug"] if obj else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # robots are retired, by the action below: a slug never returns
+
+    actions = ["retire"]
+
+    @admin.action(description="Retire: take out of service for good")
+    def retire(self, request: HttpRequest, robots: Any) -> None:
+        for robot in robots:
+            robot.retired_at, robot.enabled = timezone.now(), False
+            robot.save()
+
+
+@admin.register(Site)
+class SiteAdmin(RightsAdmin):
+    view_action, change_action = "robot.configure", "robot.configure"
+    list_display = ["name", "rail_start_m", "rail_end_m"]
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnlyAdmin):
+    view_action = "robot.configure"
+    list_display = ["id", "robot", "name", "params", "status", "code", "requested_by", "created_at", "ended_at"]
+    list_filter = ["status", "name", "robot"]
+    list_select_related = ["robot", "requested_by"]
+
+
+@admin.register(Transition)
+class TransitionAdmin(ReadOnlyAdmin):
+    view_action = "robot.configure"
+    list_display = ["at", "robot", "old", "new", "reason"]
+    list_filter = ["robot", "new"]

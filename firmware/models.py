@@ -1,0 +1,237 @@
+"""Robots, what they last said, and what they were told."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, RegexValidator
+from django.db import models, transaction
+from django.utils import timezone
+
+from firmware import credentials, network, profile
+
+SHORTEST_POLL_S = 0.5
+SHORTEST_POLL_TESTING_S = 0.05
+
+
+def check_profile(name: str) -> None:
+    if name not in profile.available():
+        raise ValidationError(f"There is no profile {name!r}; installed are {', '.join(profile.available())}.")
+
+
+def check_poll_interval(seconds: float) -> None:
+    shortest = SHORTEST_POLL_TESTING_S if settings.ENV.testing else SHORTEST_POLL_S
+    if seconds < shortest:
+        raise ValidationError(f"Read a robot at most every {shortest} s.")
+
+
+class Site(models.Model):
+    """A place with a rail on which robots stand."""
+
+    name = models.CharField(max_length=80, unique=True)
+    rail_start_m = models.FloatField(default=0.0)
+    rail_end_m = models.FloatField(default=100.0)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        if self.rail_end_m <= self.rail_start_m:
+            raise ValidationError({"rail_end_m": "The rail must end after it starts."})
+
+
+class Robot(models.Model):
+    """A machine that we may command. Its slug never returns: a robot that goes is retired, not deleted."""
+
+    slug = models.SlugField(max_length=40, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Use a-z, 0-9 and -.")])
+    name = models.CharField(max_length=80)
+    profile = models.CharField(max_length=40, validators=[check_profile])
+    base_url = models.CharField(max_length=200, validators=[network.check_base_url])
+    sealed_credentials = models.TextField(blank=True, editable=False)
+    poll_interval_s = models.FloatField(default=1.0, validators=[check_poll_interval, MaxValueValidator(60)])
+    enabled = models.BooleanField(default=True)
+    simulated = models.BooleanField(default=False, help_text="Not a real machine. Shown wherever the robot is.")
+    site = models.ForeignKey(Site, null=True, blank=True, on_delete=models.SET_NULL, related_name="robots")
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["slug"]
+        permissions = [
+            (f"{verb}_robot", f"Can {verb.replace('_', ' ')}")
+            for verb in ("stop", "command", "jog", "reset", "configure", "register_write", "break_lease", "approve")
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    def clean(self) -> None:
+        if self.simulated and settings.ENV.production:
+            raise ValidationError({"simulated": "A production system holds no simulated robots."})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a new robot gets its state row in the same transaction."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            RobotState.objects.get_or_create(robot=self)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return credentials.unseal(self.sealed_credentials)
+
+    @credentials.setter
+    def credentials(self, clear: dict[str, str]) -> None:
+        self.sealed_credentials = credentials.seal(clear)
+
+    @property
+    def wiring(self) -> tuple[str, str, str]:
+        """What a client is built from; when it changes, a new client is due."""
+        return self.base_url, self.profile, self.sealed_credentials
+
+
+class StopStatus(models.TextChoices):
+    CONFIRMED = "confirmed"
+    SENT = "sent"
+    NOT_CONFIRMED = "not_confirmed"
+
+
+class RobotState(models.Model):
+    """The one row of truth about a robot: what it last said, and what we hold against it.
+
+    Every change raises `seq`, so that a document made from the row at `seq` is the same whoever makes it.
+    `readings` maps a field to [value, epoch seconds at which the read that gave it began].
+    """
+
+    robot = models.OneToOneField(Robot, primary_key=True, on_delete=models.CASCADE, related_name="state")
+    seq = models.BigIntegerField(default=0)
+    readings = models.JSONField(default=dict)
+    last_contact_at = models.DateTimeField(null=True)
+    last_attempt_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=300, blank=True)
+    last_error_code = models.CharField(max_length=40, blank=True)
+    failures = models.IntegerField(default=0)
+    successes = models.IntegerField(default=0)
+    recorded_mode = models.CharField(max_length=12, default="offline")
+    restarted_at = models.DateTimeField(null=True)
+
+    stop_latched = models.BooleanField(default=False)
+    stop_status = models.CharField(max_length=14, null=True, choices=StopStatus.choices)  # noqa: DJ001 - null: no stop
+    stop_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
+    stop_at = models.DateTimeField(null=True)
+    stop_reason = models.CharField(max_length=500, null=True)  # noqa: DJ001
+    stop_sent_at = models.DateTimeField(null=True)
+    stop_answered_at = models.DateTimeField(null=True)
+    stop_confirmed_at = models.DateTimeField(null=True)
+    stop_left_at = models.DateTimeField(null=True)
+    stop_attempts = models.IntegerField(default=0)
+    resetting_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.robot_id} at {self.seq}"
+
+    def observed(self, field: str) -> tuple[Any, datetime | None]:
+        """The last value of `field` and when it was observed."""
+        found = self.readings.get(field)
+        return (found[0], datetime.fromtimestamp(found[1], timezone.get_default_timezone())) if found else (None, None)
+
+
+class Transition(models.Model):
+    """The link's mode changed: old, new, why."""
+
+    robot = models.ForeignKey(Robot, on_delete=models.CASCADE, related_name="transitions")
+    at = models.DateTimeField()
+    old = models.CharField(max_length=12)
+    new = models.CharField(max_length=12)
+    reason = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["robot", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.robot_id}: {self.old} → {self.new}"
+
+
+class CommandStatus(models.TextChoices):
+    AWAITING_APPROVAL = "awaiting_approval"
+    ACCEPTED = "accepted"
+    SENDING = "sending"
+    ACKNOWLEDGED = "acknowledged"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+class Command(models.Model):
+    """One request to one robot, and what became of it. Every step is one conditional update and one journal row."""
+
+    robot = models.ForeignKey(Robot, on_delete=models.PROTECT, related_name="commands")
+    name = models.CharField(max_length=40)
+    kind = models.CharField(max_length=10)
+    params = models.JSONField(default=dict)
+    status = models.CharField(max_length=20, choices=CommandStatus.choices, default=CommandStatus.ACCEPTED)
+    code = models.CharField(max_length=40, null=True)  # noqa: DJ001 - null: nothing to say
+    detail = models.CharField(max_length=500, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    request_id = models.CharField(max_length=64, blank=True)
+    idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001
+    body_digest = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    deadline_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0)
+
+    Status: ClassVar = CommandStatus
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["robot", "-id"]),
+            models.Index(fields=["robot"], name="command_open", condition=models.Q(ended_at=None)),
+            models.Index(fields=["robot"], name="command_to_arrive", condition=models.Q(status="confirmed", done_at=None)),
+        ]
+        constraints = [models.UniqueConstraint(fields=["robot", "requested_by", "idempotency_key"], name="one_command_per_key")]
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.pk}"
+
+    def advance(self, expected: str, status: str, **changes: Any) -> bool:
+        """Go from `expected` to `status`, if it still stands there. The conditional update is the lock."""
+        changes["status"] = status
+        if type(self).objects.filter(pk=self.pk, status=expected, ended_at=None).update(**changes) != 1:
+            return False
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return True
+
+
+class Poller(models.Model):
+    """A poll process and its last sign of life."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PollLease(models.Model):
+    """Which poll process reads a robot, and until when it may without renewing."""
+
+    robot = models.OneToOneField(Robot, primary_key=True, on_delete=models.CASCADE, related_name="poll_lease")
+    owner = models.CharField(max_length=80, blank=True)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.robot_id} by {self.owner or 'nobody'}"

@@ -1,0 +1,57 @@
+"""Checks a command's parameters against the profile. Errors speak of the field in its own words."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from firmware.profile import Param
+from robotctl.problems import Problem
+
+KINDS = {"number": "a number", "integer": "a whole number", "text": "text", "flag": "true or false"}
+
+
+def check(specs: Mapping[str, Param], given: Any) -> dict[str, Any]:
+    """The parameters, typed, with defaults filled in. Raises Problem 400 with an error for each field."""
+    if not isinstance(given, dict):
+        raise Problem(400, "invalid", "params must be an object.", errors={"params": ["Give an object, for example {}."]})
+    errors: dict[str, list[str]] = {}
+    for unknown in sorted(given.keys() - specs.keys()):
+        errors[f"params.{unknown}"] = [f"Unknown parameter; this command takes {', '.join(specs) or 'none'}."]
+    typed: dict[str, Any] = {}
+    for name, spec in specs.items():
+        if given.get(name) is None:
+            if spec.default is not None:
+                typed[name] = spec.default
+            elif spec.required:
+                errors[f"params.{name}"] = ["This parameter is required."]
+            continue
+        problem, value = _typed(spec, given[name])
+        if problem:
+            errors[f"params.{name}"] = [problem]
+        else:
+            typed[name] = value
+    if errors:
+        raise Problem(400, "invalid", " ".join(f"{name}: {words[0]}" for name, words in errors.items()), errors=errors)
+    return typed
+
+
+def _typed(spec: Param, value: Any) -> tuple[str | None, Any]:
+    """(problem, value); exactly one of them is None."""
+    problem = f"Must be {KINDS[spec.type]}."
+    if spec.type == "flag":
+        return (None, value) if isinstance(value, bool) else (problem, None)
+    if spec.type == "text":
+        if not isinstance(value, str) or len(value) > 200:
+            return f"{problem} At most 200 characters.", None
+        if spec.choices and value not in spec.choices:
+            return f"Must be one of {', '.join(spec.choices)}.", None
+        return None, value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return problem, None
+    if spec.type == "integer" and value != int(value):
+        return problem, None
+    low, high, unit = spec.minimum, spec.maximum, f" {spec.unit}" if spec.unit else ""
+    if low is not None and value < low or high is not None and value > high:
+        bounds = f"from {low:g} to {high:g}" if low is not None and high is not None else f"at least {low:g}" if low is not None else f"at most {high:g}"
+        return f"Must be {bounds}{unit}; {value:g} is not.", None
+    return None, int(value) if spec.type == "integer" else float(value)

@@ -1,0 +1,248 @@
+"""The poll loop: reads every robot of its share on time, and hands what it read on in batches.
+
+Three threads: this one keeps the schedule, a writer writes batches, a keeper holds the share and looks at what only time
+changes. A robot's reads run one after the other on a pool thread; a robot that hangs holds up nobody else.
+"""
+
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from firmware import leases, recorder, stop, threads
+from firmware.client import RobotClient
+from firmware.clients import client_for
+from firmware.credentials import Unreadable
+from firmware.errors import BadProfile, Busy, FirmwareError
+from firmware.models import Robot, RobotState, StopStatus
+from firmware.recorder import Contact
+
+READERS = 64
+BATCH_LIMIT = 500
+GATHER_S = 0.04
+KEEP_EVERY_S = 2.0
+QUEUE_LIMIT = 20_000
+STANDING_ORDER_AFTER = timedelta(seconds=stop.ANSWER_WITHIN_S)
+
+log = structlog.get_logger(__name__)
+Handler = Callable[[list[Contact]], object]
+
+
+@dataclass
+class Schedule:
+    """One robot: its client, and when each read is due (monotonic)."""
+
+    robot: Robot
+    client: RobotClient
+    due: dict[str, float] = field(default_factory=dict)
+    busy: bool = False
+
+    def intervals(self) -> dict[str, float]:
+        return {name: read.every_s or self.robot.poll_interval_s for name, read in self.client.profile.reads.items()}
+
+    def take_due(self, now: float) -> list[str]:
+        """The reads that are due; each is due again one interval later, missed ones are not made up for."""
+        taken = []
+        for name, interval in self.intervals().items():
+            at = self.due.setdefault(name, now)
+            if at <= now:
+                taken.append(name)
+                self.due[name] = at + interval if at + interval > now else now + interval
+        return taken
+
+
+class PollLoop:
+    """Reads the robots of this process's share until told to stop. `handlers` get each batch after it is recorded."""
+
+    def __init__(self, *, handlers: tuple[Handler, ...] = ()) -> None:
+        self.owner = f"{socket.gethostname()}:{os.getpid()}"
+        self.handlers = handlers
+        self.schedules: dict[int, Schedule] = {}
+        self.standing: set[int] = set()  # robots whose stop is not confirmed
+        self._stopping_now: set[int] = set()
+        self._lock = threading.Lock()
+        self._contacts: queue.Queue[Contact | None] = queue.Queue(QUEUE_LIMIT)
+        self._over = threading.Event()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        self._database_up = True
+
+    # --- life -------------------------------------------------------------------------------------------------------
+    def run(self) -> None:
+        """Poll until `end` is called; then finish what is under way and give the share back."""
+        writer = threading.Thread(target=self._write_batches, name="writer", daemon=True)
+        keeper = threading.Thread(target=self._keep_share, name="keeper", daemon=True)
+        writer.start()
+        keeper.start()
+        while not self._over.is_set():
+            self._over.wait(self._start_due())
+        self._readers.shutdown(wait=True)
+        self._contacts.put(None)
+        writer.join(timeout=5)
+        keeper.join(timeout=5)
+        self._with_database(lambda: leases.release(self.owner, timezone.now()))
+
+    def end(self) -> None:
+        self._over.set()
+
+    # --- schedule ---------------------------------------------------------------------------------------------------
+    def _start_due(self) -> float:
+        """Start every robot that is due; how long until the next one is (s)."""
+        now = time.monotonic()
+        nearest = now + 0.25
+        with self._lock:
+            for schedule in self.schedules.values():
+                if schedule.busy:
+                    continue
+                names = schedule.take_due(now)
+                if names:
+                    schedule.busy = True
+                    self._readers.submit(self._read, schedule, names)
+                else:
+                    nearest = min(nearest, *schedule.due.values())
+        return max(0.002, nearest - time.monotonic())
+
+    def _read(self, schedule: Schedule, names: list[str]) -> None:
+        try:
+            for name in names:
+                contact = self._read_one(schedule, name)
+                if contact is None or contact.error is not None and contact.error.code in ("unreachable", "no_reply"):
+                    self._put(contact)
+                    break  # the rest would fare no better
+                self._put(contact)
+        finally:
+            schedule.busy = False
+
+    def _read_one(self, schedule: Schedule, name: str) -> Contact | None:
+        """None: nothing was sent, so nothing was learnt."""
+        at = timezone.now()
+        try:
+            return Contact(schedule.robot.pk, at, schedule.client.read(name, polling=True))
+        except Busy:
+            return None
+        except FirmwareError as error:
+            return Contact(schedule.robot.pk, at, error=error)
+
+    def _put(self, contact: Contact | None) -> None:
+        if contact is not None and not self._contacts.full():
+            self._contacts.put(contact)
+
+    # --- batches ----------------------------------------------------------------------------------------------------
+    def _write_batches(self) -> None:
+        while True:
+            first = self._contacts.get()
+            if first is None:
+                return
+            batch, until = [first], time.monotonic() + GATHER_S
+            while len(batch) < BATCH_LIMIT and (left := until - time.monotonic()) > 0:
+                try:
+                    contact = self._contacts.get(timeout=left)
+                except queue.Empty:
+                    break
+                if contact is None:
+                    self._contacts.put(None)
+                    break
+                batch.append(contact)
+            self._with_database(lambda batch=batch: self._record(batch))  # type: ignore[misc]
+
+    def _record(self, batch: list[Contact]) -> None:
+        rows = recorder.record(batch)
+        for handler in self.handlers:
+            handler(batch)
+        with self._lock:
+            for row in rows:
+                (self.standing.add if _stop_stands(row) else self.standing.discard)(row.robot_id)
+        self._give_standing_orders(row.robot_id for row in rows)
+
+    def _with_database(self, work: Callable[[], object]) -> None:
+        """Do it; when the database is away say so once, and go on: the next read brings the state again."""
+        try:
+            work()
+        except DatabaseError as error:
+            if self._database_up:
+                log.exception("poll.database_lost", error=str(error))
+            self._database_up = False
+            connections.close_all()
+        else:
+            if not self._database_up:
+                log.info("poll.database_back")
+            self._database_up = True
+
+    # --- stop's standing orders ---------------------------------------------------------------------------------------
+    def _give_standing_orders(self, robot_ids: object) -> None:
+        """An unconfirmed stop is sent again after every read until the robot reads stopped or the latch is reset."""
+        for robot_id in list(robot_ids):  # type: ignore[call-overload]
+            with self._lock:
+                schedule = self.schedules.get(robot_id)
+                if schedule is None or robot_id not in self.standing or robot_id in self._stopping_now:
+                    continue
+                self._stopping_now.add(robot_id)
+            threads.start(threads.stops, self._stop_again, schedule)
+
+    def _stop_again(self, schedule: Schedule) -> None:
+        try:
+            row = RobotState.objects.get(robot=schedule.robot)
+            if _stop_stands(row):
+                result = stop.StopResult(schedule.robot, time.time())
+                stop.attempt(schedule.client, result)
+                stop.record_results([result])
+        finally:
+            with self._lock:
+                self._stopping_now.discard(schedule.robot.pk)
+
+    # --- share ------------------------------------------------------------------------------------------------------
+    def _keep_share(self) -> None:
+        while not self._over.is_set():
+            self._with_database(self._keep)
+            self._over.wait(KEEP_EVERY_S)
+        connections.close_all()
+
+    def _keep(self) -> None:
+        mine = leases.hold_share(self.owner, timezone.now())
+        robots = {robot.pk: robot for robot in Robot.objects.filter(pk__in=mine)}
+        with self._lock:
+            for gone in self.schedules.keys() - robots.keys():
+                del self.schedules[gone]
+        for robot in robots.values():
+            self._wire(robot)
+        unconfirmed = RobotState.objects.filter(robot_id__in=robots, stop_latched=True).exclude(stop_status=StopStatus.CONFIRMED)
+        standing = {row.robot_id for row in unconfirmed if _stop_stands(row)}
+        with self._lock:
+            self.standing = standing
+        self._give_standing_orders(standing)
+        recorder.look_at_modes(robots)
+
+    def _wire(self, robot: Robot) -> None:
+        """Give the robot a schedule, or a new one when its wiring has changed."""
+        known = self.schedules.get(robot.pk)
+        if known is not None and known.robot.wiring == robot.wiring:
+            known.robot = robot
+            return
+        try:
+            client = client_for(robot)
+        except (BadProfile, Unreadable) as error:
+            if known is not None or not self._complained(robot):
+                log.warning("poll.robot_unusable", robot=robot.slug, error=str(error))
+            contact = Contact(robot.pk, datetime.now(UTC), error=FirmwareError(str(error)))
+            self._put(contact)
+            return
+        with self._lock:
+            self.schedules[robot.pk] = Schedule(robot, client)
+
+    def _complained(self, robot: Robot) -> bool:
+        return RobotState.objects.filter(robot=robot, last_error_code=FirmwareError.code).exists()
+
+
+def _stop_stands(row: RobotState) -> bool:
+    """Whether the stop of this robot is ours to repeat: latched, unconfirmed, and the one who asked has had his answer."""
+    waited = row.stop_at is not None and timezone.now() - row.stop_at > STANDING_ORDER_AFTER
+    resetting = row.resetting_until is not None and row.resetting_until > timezone.now()
+    return row.stop_latched and row.stop_status != StopStatus.CONFIRMED and waited and not resetting

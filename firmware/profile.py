@@ -1,0 +1,279 @@
+"""A profile: one TOML file that says how a kind of robot is spoken to. Loaded once, validated whole, then only read."""
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jmespath
+import msgspec
+from jmespath.exceptions import JMESPathError
+
+from firmware.errors import BadProfile
+
+FOLDER = Path(__file__).parent / "profiles"
+MACHINE_STATE = "machine_state"
+MACHINE_STATES = (
+    "booting", "initializing", "idle", "moving", "docking", "paused", "configuring",
+    "fault", "estopped", "safe", "shutdown", "unknown",
+)  # fmt: skip
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+Path_ = Annotated[str, msgspec.Meta(pattern="^/[^ ]*$", description="Path on the robot, from the root.")]
+Scalar = str | float | bool
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of all tables of a profile: unknown keys are errors."""
+
+
+class About(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    title: str
+    vendor: str = ""
+    notes: str = ""
+
+
+class Auth(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How a request is signed. `tokens` names the robot's credentials; reads and commands choose one of them."""
+
+    header: str = "Authorization"
+    scheme: str = ""  # "Bearer" sends `Authorization: Bearer <token>`; empty sends the bare token
+    tokens: list[str] = []
+    read_token: str | None = None  # for reads that name none
+
+
+class Transport(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What the robot's HTTP server needs from a client."""
+
+    one_write: bool = True  # headers and body leave in one send()
+    keep_alive: bool = False
+    drain: bool = True  # never close a socket with a request unanswered
+    connect_timeout_s: Seconds = 2.0
+    timeout_s: Seconds = 3.0
+    max_request_bytes: Annotated[int, msgspec.Meta(ge=256)] = 2047
+    max_reply_bytes: Annotated[int, msgspec.Meta(ge=1024, le=4 * 1024 * 1024)] = 256 * 1024
+    max_unanswered: Annotated[int, msgspec.Meta(ge=2, le=16)] = 4  # sockets kept waiting; one of them is stop's
+
+
+class Replies(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How the robot says no, and in which words (JMESPath over the reply)."""
+
+    refused: str = "success == `false`"
+    message: str = "message || error"
+
+
+class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    path: Path_
+    every_s: Seconds | None = None  # None: the robot's poll interval
+    token: str | None = None
+    timeout_s: Seconds | None = None
+
+
+class Source(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One place a value may be found: a read, and a JMESPath in its reply. Numbers are then value * scale + offset."""
+
+    read: str
+    path: str
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+class Field(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One value of the robot. The first source that gives one wins."""
+
+    sources: list[Source] = msgspec.field(name="from")
+    title: str = ""
+    unit: str | None = None
+    type: Literal["number", "text", "flag"] = "number"
+    map: dict[str, str] = {}
+    minimum: float | None = None  # outside is no reading
+    maximum: float | None = None
+    shown: bool = True
+    restart_when_falling: bool = False  # a counter that only a restart takes back
+
+
+class Near(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    near: Scalar
+    tolerance: float
+
+
+Condition = dict[str, Scalar | list[str] | Near]
+
+
+class Param(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    type: Literal["number", "integer", "text", "flag"] = "number"
+    title: str = ""
+    unit: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: list[str] = []
+    default: Scalar | None = None
+    required: bool = True
+
+
+class Action(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A request that makes the robot do something."""
+
+    path: Path_
+    method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] = "POST"
+    token: str | None = None
+    body: dict[str, Any] | None = None  # the string "$name" stands for the typed parameter
+    timeout_s: Seconds | None = None
+
+
+class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    title: str = ""
+    kind: Literal["read", "motion", "stop", "config"] = msgspec.field(name="class")
+    states: list[str] = []  # machine states that allow it; empty: any
+    params: dict[str, Param] = {}
+    confirm: list[Condition] = []  # any of these, read back, shows that the robot obeys
+    confirm_within_s: Seconds = 5.0
+    done: list[Condition] = []  # any of these: it has arrived
+    deadline_s: Seconds = 10.0  # past it, it expires unsent
+
+
+class Stop(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    stopped: list[Condition]  # any of these, read back: it stands
+
+
+class Reset(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    from_states: list[str] = msgspec.field(default_factory=lambda: ["estopped"])
+    hold_s: Seconds = 2.0  # the new state must stay this long
+
+
+class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    about: About
+    reads: dict[str, Read]
+    fields: dict[str, Field]
+    stop: Stop
+    auth: Auth = Auth()
+    transport: Transport = Transport()
+    replies: Replies = Replies()
+    commands: dict[str, Command] = {}
+    reset: Reset | None = None
+
+    def fields_of(self, read: str) -> Iterator[tuple[str, Field]]:
+        return ((name, field) for name, field in self.fields.items() if any(source.read == read for source in field.sources))
+
+    @property
+    def state_read(self) -> str:
+        """The read that tells the machine state first; read-backs use it."""
+        return self.fields[MACHINE_STATE].sources[0].read
+
+    def reads_for(self, conditions: list[Condition]) -> list[str]:
+        """The reads that tell whether one of `conditions` holds."""
+        names = {MACHINE_STATE} | {name for condition in conditions for name in condition}
+        return list(dict.fromkeys(source.read for name in sorted(names) for source in self.fields[name].sources))
+
+
+def available() -> list[str]:
+    """The names of the installed profiles."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+@functools.cache
+def load(name: str) -> Profile:
+    """The installed profile `name`. Raises BadProfile with file, key and reason."""
+    path = FOLDER / f"{name}.toml"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or not path.is_file():
+        raise BadProfile(f"{name}.toml", "", f"there is no such profile; installed are {', '.join(available())}")
+    return parse(path.read_text(), path.name)
+
+
+def parse(text: str, file: str) -> Profile:
+    """A profile from TOML text. Raises BadProfile with file, key and reason."""
+    try:
+        profile = msgspec.convert(tomllib.loads(text), Profile)
+    except tomllib.TOMLDecodeError as error:
+        raise BadProfile(file, "", f"not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        raise BadProfile(file, where.strip("`.") or "(top)", reason) from error
+    for key, reason in _problems(profile):
+        raise BadProfile(file, key, reason)
+    return profile
+
+
+def _problems(profile: Profile) -> Iterator[tuple[str, str]]:
+    """What the types alone do not see: (key, reason)."""
+    yield from _path_problems(profile)
+    yield from _field_problems(profile)
+    actions: dict[str, Action] = {f"commands.{name}": command for name, command in profile.commands.items()} | {"stop": profile.stop}
+    if profile.reset:
+        actions["reset"] = profile.reset
+    for key, part in {**{f"reads.{n}": r for n, r in profile.reads.items()}, **actions}.items():
+        if part.token is not None and part.token not in profile.auth.tokens:
+            yield f"{key}.token", f"{part.token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens) or 'none'})"
+    for name, command in profile.commands.items():
+        yield from _command_problems(profile, name, command)
+    yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
+    if not profile.stop.stopped:
+        yield "stop.stopped", "must say how a stopped robot reads; without it a stop could never be confirmed"
+
+
+def _path_problems(profile: Profile) -> Iterator[tuple[str, str]]:
+    paths = {"replies.refused": profile.replies.refused, "replies.message": profile.replies.message}
+    for name, field in profile.fields.items():
+        paths |= {f"fields.{name}.from[{i}].path": source.path for i, source in enumerate(field.sources)}
+    for key, path in paths.items():
+        try:
+            jmespath.compile(path)
+        except JMESPathError as error:
+            yield key, f"not a JMESPath expression: {str(error).splitlines()[0]}"
+
+
+def _field_problems(profile: Profile) -> Iterator[tuple[str, str]]:
+    if MACHINE_STATE not in profile.fields:
+        yield f"fields.{MACHINE_STATE}", "is missing; every robot must say what state it is in"
+        return
+    for name, field in profile.fields.items():
+        if not field.sources:
+            yield f"fields.{name}.from", "names no source"
+        for index, source in enumerate(field.sources):
+            if source.read not in profile.reads:
+                yield f"fields.{name}.from[{index}].read", f"{source.read!r} is not one of reads ({', '.join(profile.reads)})"
+    for raw, state in profile.fields[MACHINE_STATE].map.items():
+        if state not in MACHINE_STATES:
+            yield f"fields.{MACHINE_STATE}.map.{raw}", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
+    if not profile.fields[MACHINE_STATE].map:
+        yield f"fields.{MACHINE_STATE}.map", "must map the robot's words to machine states"
+
+
+def _command_problems(profile: Profile, name: str, command: Command) -> Iterator[tuple[str, str]]:
+    key = f"commands.{name}"
+    for state in command.states:
+        if state not in MACHINE_STATES:
+            yield f"{key}.states", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
+    used = set(placeholders([command.body, command.path]))
+    for missing in sorted(used - command.params.keys()):
+        yield f"{key}.body", f"${missing} is not one of the command's params"
+    if command.kind == "motion" and not command.confirm:
+        yield f"{key}.confirm", "a motion command must say how the robot shows that it obeys"
+    yield from _condition_problems(profile, f"{key}.confirm", command.confirm, set(command.params))
+    yield from _condition_problems(profile, f"{key}.done", command.done, set(command.params))
+
+
+def _condition_problems(profile: Profile, key: str, conditions: list[Condition], params: set[str]) -> Iterator[tuple[str, str]]:
+    for condition in conditions:
+        for name, expected in condition.items():
+            if name not in profile.fields:
+                yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
+            for missing in sorted(set(placeholders(expected.near if isinstance(expected, Near) else expected)) - params):
+                yield key, f"${missing} is not one of the command's params"
+
+
+PLACEHOLDER = re.compile(r"\$([a-z_][a-z0-9_]*)")
+
+
+def placeholders(template: Any) -> Iterator[str]:
+    """The parameter names in a template. In a body only a whole string is one; in a path each `{$name}` segment."""
+    if isinstance(template, str):
+        yield from PLACEHOLDER.findall(template)
+    elif isinstance(template, dict):
+        for value in template.values():
+            yield from placeholders(value)
+    elif isinstance(template, list):
+        for value in template:
+            yield from placeholders(value)

@@ -1,0 +1,196 @@
+"""Writes what was seen of robots: one transaction for a batch, and one document for each robot that changed.
+
+The only writer of RobotState. Every change is made on a locked row, raises its `seq`, and is published on commit.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import journal
+from accounts.journal import iso
+from firmware import conditions, fallback, profile, state
+from firmware.client import Observation
+from firmware.errors import FirmwareError, Rejected
+from firmware.models import Command, CommandStatus, RobotState, StopStatus, Transition
+from firmware.profile import MACHINE_STATE, Profile
+from robotctl import events
+
+STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]
+ARRIVAL_WATCHED_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Contact:
+    """One attempt to read a robot: what it said, or how it failed."""
+
+    robot_id: int
+    at: datetime
+    observation: Observation | None = None
+    error: FirmwareError | None = None
+
+
+@contextmanager
+def changing(robot_ids: Iterable[int]) -> Iterator[dict[int, RobotState]]:
+    """Lock the rows of these robots, let the caller change them, write and publish them: one transaction."""
+    with transaction.atomic():
+        locked = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site")
+        rows = {row.robot_id: row for row in locked.filter(robot_id__in=set(robot_ids)).order_by("robot_id")}
+        yield rows
+        for row in rows.values():
+            row.seq += 1
+        RobotState.objects.bulk_update(rows.values(), STATE_FIELDS)
+        transaction.on_commit(functools.partial(publish, list(rows.values())))
+
+
+def publish(rows: Iterable[RobotState]) -> None:
+    """Send each row's document to whoever watches."""
+    now = timezone.now()
+    for row in rows:
+        document = state.document(row.robot, row, now)
+        for topic, data in ((f"robot.{row.robot.slug}", document), (f"tile.{row.robot.slug}", state.tile(document))):
+            events.publish(topic, "state", {"seq": row.seq, "at": iso(now), "data": data})
+
+
+def record(contacts: list[Contact]) -> list[RobotState]:
+    """Write a batch of contacts, and what follows from them: modes, restarts, stops that hold or were left, arrivals."""
+    now = timezone.now()
+    with changing(contact.robot_id for contact in contacts) as rows:
+        told: list[functools.partial[object]] = []
+        for contact in contacts:
+            if contact.robot_id in rows:  # a robot may have gone meanwhile
+                told += apply(rows[contact.robot_id], contact)
+        for row in rows.values():
+            told += _change_mode(row, now)
+        told += _arrivals(rows, now)
+        for tell in told:
+            tell()
+    return list(rows.values())
+
+
+def apply(row: RobotState, contact: Contact) -> list[functools.partial[object]]:
+    """One contact onto one row. Returns what is to be journalled, last in the transaction."""
+    row.last_attempt_at = max(row.last_attempt_at or contact.at, contact.at)
+    if contact.error is not None:
+        row.failures += 1
+        row.successes = 0
+        row.last_error, row.last_error_code = str(contact.error)[:300], contact.error.code
+        if isinstance(contact.error, Rejected):  # it said no, but it is there
+            row.last_contact_at = contact.at
+        return []
+    seen = contact.observation
+    assert seen is not None
+    row.failures = 0
+    row.successes += 1
+    row.last_error = row.last_error_code = ""
+    row.last_contact_at = max(row.last_contact_at or _time(seen.ended_at), _time(seen.ended_at))
+    spec = profile.load(row.robot.profile)
+    told = _restarts(row, spec, seen)
+    for name, value in seen.values.items():
+        if name not in row.readings or row.readings[name][1] < seen.began_at:  # a read begun before never overwrites
+            row.readings[name] = [value, seen.began_at]
+    if MACHINE_STATE in seen.values:
+        told += _watch_stop(row, spec, seen)
+    return told
+
+
+def _time(epoch_s: float) -> datetime:
+    return datetime.fromtimestamp(epoch_s, UTC)
+
+
+def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[functools.partial[object]]:
+    """A counter that only a restart takes back has fallen."""
+    for name, value in seen.values.items():
+        before = row.readings.get(name)
+        if spec.fields[name].restart_when_falling and before and before[1] < seen.began_at and value < before[0]:
+            row.restarted_at = _time(seen.began_at)
+            return [functools.partial(journal.record, "robot.restarted", row.robot.slug, robot=row.robot.slug, data={name: [before[0], value]})]
+    return []
+
+
+def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[functools.partial[object]]:
+    """A latched stop: has the robot been read as stopped since the last attempt ended; has it left by itself?"""
+    if not row.stop_latched:
+        return []
+    stopped = conditions.hold(spec.stop.stopped, seen.values)
+    if row.stop_status != StopStatus.CONFIRMED:
+        since = row.stop_answered_at
+        if stopped and since is not None and _time(seen.began_at) > since and not motion_unanswered(row.robot_id):
+            return [confirm_stop(row, _time(seen.began_at))]
+        return []
+    resetting = row.resetting_until is not None and row.resetting_until > _time(seen.began_at)
+    confirmed_before = row.stop_confirmed_at is not None and row.stop_confirmed_at < _time(seen.began_at)
+    if not stopped and row.stop_left_at is None and not resetting and confirmed_before:
+        row.stop_left_at = _time(seen.began_at)
+        data = {"machine_state": seen.values[MACHINE_STATE]}
+        return [functools.partial(journal.record, "stop.left", row.robot.slug, robot=row.robot.slug, outcome=journal.Outcome.FAILED, reason="the robot left its stop by itself", data=data)]
+    if stopped:
+        row.stop_left_at = None
+    return []
+
+
+def confirm_stop(row: RobotState, at: datetime) -> functools.partial[object]:
+    """The robot reads stopped. Returns the journal row to be written."""
+    row.stop_status, row.stop_confirmed_at, row.stop_left_at = StopStatus.CONFIRMED, at, None
+    took_s = (at - row.stop_at).total_seconds() if row.stop_at else None
+    data = {"attempts": row.stop_attempts, "confirmed_at": iso(at), "took_s": took_s}
+    return functools.partial(journal.record, "stop.confirmed", row.robot.slug, robot=row.robot.slug, data=data)
+
+
+def motion_unanswered(robot_id: int) -> bool:
+    """Whether some process has a motion request out that this robot may still obey."""
+    recent = timezone.now() - timedelta(minutes=2)
+    sent = Command.objects.filter(robot_id=robot_id, kind="motion", sent_at__gt=recent, answered_at=None)
+    return sent.exclude(status__in=[CommandStatus.FAILED, CommandStatus.EXPIRED, CommandStatus.CANCELLED]).exists()
+
+
+def _change_mode(row: RobotState, now: datetime) -> list[functools.partial[object]]:
+    """Write the mode down when it is another than the last one written."""
+    spec = profile.load(row.robot.profile)
+    facts = state.contacts(row.robot, row, spec)
+    old, new = row.recorded_mode, fallback.next_mode(row.recorded_mode, facts, now)
+    if old == new:
+        return []
+    row.recorded_mode = new
+    why = fallback.why(new, facts, now) + (f" {row.last_error}" if row.last_error and new in ("degraded", "offline") else "")
+    Transition.objects.create(robot=row.robot, at=now, old=old, new=new, reason=why[:300])
+    return [functools.partial(journal.record, f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old})]
+
+
+def look_at_modes(robot_ids: Iterable[int]) -> None:
+    """Write down the modes that time alone has changed: silence is news, too."""
+    now = timezone.now()
+    stale = []
+    for row in RobotState.objects.filter(robot_id__in=set(robot_ids)).select_related("robot"):
+        if state.mode(row.robot, row, profile.load(row.robot.profile), now) != row.recorded_mode:
+            stale.append(row.robot_id)
+    if stale:
+        with changing(stale) as rows:
+            for tell in [tell for row in rows.values() for tell in _change_mode(row, now)]:
+                tell()
+
+
+def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[functools.partial[object]]:
+    """Commands whose robot has reached what they asked for: one query for the batch."""
+    waiting = Command.objects.filter(robot_id__in=rows, status=CommandStatus.CONFIRMED, done_at=None, created_at__gt=now - ARRIVAL_WATCHED_FOR)
+    told: list[functools.partial[object]] = []
+    for command in waiting.order_by("robot_id", "-pk"):
+        row = rows[command.robot_id]
+        spec = profile.load(row.robot.profile).commands.get(command.name)
+        if spec is None or command.ended_at is None or command.sent_at is None:
+            continue
+        since = command.sent_at.timestamp()
+        values = {name: value for name, (value, began_at) in row.readings.items() if began_at > since}
+        if conditions.hold(spec.done, values, command.params):
+            Command.objects.filter(pk=command.pk, done_at=None).update(done_at=now)
+            told.append(functools.partial(journal.record, "command.done", str(command), robot=row.robot.slug, data={"command": command.pk}, origin=_origin(command)))
+    return told
+
+
+def _origin(command: Command) -> "journal.context.Origin":
+    return journal.context.Origin(request_id=command.request_id)

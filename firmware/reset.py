@@ -1,0 +1,107 @@
+"""Leaving a stop: a right of its own, a reason, and a state that stays. It never restarts motion."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts import journal
+from firmware import conditions, recorder
+from firmware.client import Observation, RobotClient
+from firmware.clients import client_for
+from firmware.credentials import Unreadable
+from firmware.errors import BadProfile, FirmwareError
+from firmware.models import Robot, RobotState
+from firmware.profile import MACHINE_STATE, Profile
+from robotctl.problems import Problem
+
+LEAVE_WITHIN_S = 5.0
+PAUSE_S = 0.1
+LOCK_FOR = timedelta(seconds=20)
+
+
+def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
+    """Ask the robot to leave its stop, see that it stays out, and only then lift the latch.
+
+    Returns `{"robot","status","code","detail","elapsed_ms"}`, status `confirmed`, `rejected`, `failed` or `outcome_unknown`.
+    Raises Problem 409 `not_stopped`, `reset_running`, `bad_profile`.
+    """
+    began = time.monotonic()
+    try:
+        client = client_for(robot)
+    except (BadProfile, Unreadable) as error:
+        raise Problem(409, "bad_profile", str(error)) from error
+    _begin(robot, client.profile, reason)
+    seen: list[Observation] = []
+    try:
+        status, code, detail = _leave(client, seen)
+    except FirmwareError as error:
+        status = "rejected" if error.code == "rejected" else "outcome_unknown" if error.may_have_acted else "failed"
+        code, detail = error.code, str(error)
+    _finish(robot, reason, status, code, detail, seen)
+    return {"robot": robot.slug, "status": status, "code": code, "detail": detail, "elapsed_ms": round((time.monotonic() - began) * 1000, 1)}
+
+
+def _begin(robot: Robot, spec: Profile, reason: str) -> None:
+    """One reset at a time, and only of a robot that is stopped; journalled before the wire."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = RobotState.objects.select_for_update(of=("self",)).get(robot=robot)
+        machine, _ = row.observed(MACHINE_STATE)
+        if not row.stop_latched and not (spec.reset and machine in spec.reset.from_states):
+            raise Problem(409, "not_stopped", "The robot is not stopped; there is nothing to reset.")
+        free = Q(resetting_until=None) | Q(resetting_until__lt=now)
+        if RobotState.objects.filter(free, robot=robot).update(resetting_until=now + LOCK_FOR) != 1:
+            raise Problem(409, "reset_running", "Another reset of this robot is under way.")
+        journal.record("reset.requested", robot.slug, robot=robot.slug, reason=reason)
+
+
+def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | None, str]:
+    spec = client.profile
+    first = client.read(spec.state_read)
+    seen.append(first)
+    if _is_stopped(spec, first):
+        if spec.reset is None:
+            return "failed", "no_reset", "This kind of robot offers no reset; bring it out of its stop at the robot."
+        client.reset()
+    hold_s = spec.reset.hold_s if spec.reset else 2.0
+    until, out_since = time.monotonic() + LEAVE_WITHIN_S + hold_s, None
+    while time.monotonic() < until:
+        began = time.monotonic()
+        seen[:] = [client.read(spec.state_read)]
+        if _is_stopped(spec, seen[0]):
+            if out_since is not None:
+                return "failed", "not_obeyed", "The robot left its stop and went back into it; a hardware stop is cleared at the robot."
+        else:
+            out_since = out_since or began
+            if began - out_since >= hold_s:
+                return "confirmed", None, f"The robot reads {seen[0].values.get(MACHINE_STATE)} and has stayed so for {hold_s:g} s."
+        time.sleep(PAUSE_S)
+    return "failed", "not_obeyed", "The robot still reads stopped."
+
+
+def _is_stopped(spec: Profile, seen: Observation) -> bool:
+    """Stopped, or in a state that a reset is there for; a state that is not told counts as stopped."""
+    machine = seen.values.get(MACHINE_STATE)
+    from_states = spec.reset.from_states if spec.reset else []
+    return machine is None or machine in from_states or conditions.hold(spec.stop.stopped, seen.values)
+
+
+def _finish(robot: Robot, reason: str, status: str, code: str | None, detail: str, seen: list[Observation]) -> None:
+    now = timezone.now()
+    with recorder.changing([robot.pk]) as rows:
+        row = rows[robot.pk]
+        told = [tell for one in seen for tell in recorder.apply(row, recorder.Contact(robot.pk, now, one))]
+        row.resetting_until = None
+        if status == "confirmed":
+            row.stop_latched = False
+            row.stop_status = row.stop_by = row.stop_at = row.stop_reason = None
+            row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
+            row.stop_attempts = 0
+        outcome = journal.Outcome.OK if status == "confirmed" else journal.Outcome.UNKNOWN if status == "outcome_unknown" else journal.Outcome.FAILED
+        journal.record(f"reset.{status}", robot.slug, robot=robot.slug, outcome=outcome, reason=reason, data={"code": code, "detail": detail})
+        for tell in told:
+            tell()

@@ -1,0 +1,157 @@
+"""What goes in and out of `robots/…`. Documents are built in `state.py`; these describe them, and check what comes in."""
+
+from typing import Any
+
+from django.db import transaction
+from rest_framework import serializers
+
+from firmware.models import Robot, Site
+
+
+class RobotSerializer(serializers.ModelSerializer[Robot]):
+    """A robot in the registry. `credentials` go in and never come out; changing `base_url` clears them."""
+
+    credentials = serializers.DictField(child=serializers.CharField(max_length=500), write_only=True, required=False)
+    credentials_set = serializers.SerializerMethodField()
+    site = serializers.SlugRelatedField(slug_field="name", queryset=Site.objects.all(), required=False, allow_null=True)
+
+    class Meta:
+        model = Robot
+        fields = ["slug", "name", "profile", "base_url", "credentials", "credentials_set", "poll_interval_s", "enabled", "simulated", "site", "created_at"]
+        read_only_fields = ["created_at"]
+
+    def get_credentials_set(self, robot: Robot) -> bool:
+        return bool(robot.sealed_credentials)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance is not None and "slug" in attrs and attrs["slug"] != self.instance.slug:
+            raise serializers.ValidationError({"slug": "A robot keeps its slug; register another robot."})
+        trial = Robot(simulated=attrs.get("simulated", getattr(self.instance, "simulated", False)))
+        trial.clean()
+        return attrs
+
+    @transaction.atomic
+    def create(self, validated_data: dict[str, Any]) -> Robot:
+        credentials = validated_data.pop("credentials", {})
+        robot = Robot(**validated_data)
+        robot.credentials = credentials
+        robot.save()
+        return robot
+
+    @transaction.atomic
+    def update(self, instance: Robot, validated_data: dict[str, Any]) -> Robot:
+        credentials = validated_data.pop("credentials", None)
+        if validated_data.get("base_url", instance.base_url) != instance.base_url:
+            instance.credentials = {}  # never sent to an address they were not given for
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        if credentials is not None:
+            instance.credentials = credentials
+        instance.save()
+        return instance
+
+
+class CommandRequest(serializers.Serializer[Any]):
+    """A command to be sent. `wait_s`: answer when it has ended, at the latest after so long."""
+
+    name = serializers.CharField(max_length=40)
+    params = serializers.JSONField(default=dict)
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
+    wait_s = serializers.FloatField(required=False, default=0.0, min_value=0.0, max_value=30.0)
+    idempotency_key = serializers.CharField(required=False, max_length=200)
+
+
+class ReasonOptional(serializers.Serializer[Any]):
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
+
+
+class ReasonRequired(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500)
+
+
+class GrantRequest(serializers.Serializer[Any]):
+    """A role on this robot, for a user or a group."""
+
+    user = serializers.CharField(required=False)
+    group = serializers.CharField(required=False)
+    role = serializers.CharField()
+    reason = serializers.CharField(max_length=500)
+
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()
+        fields["from"] = serializers.DateTimeField(required=False, allow_null=True)  # a keyword of Python, not of the API
+        fields["until"] = serializers.DateTimeField(required=False, allow_null=True)
+        return fields
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("user" in attrs) == ("group" in attrs):
+            raise serializers.ValidationError({"user": "Give a user or a group."})
+        if attrs.get("from") and attrs.get("until") and attrs["until"] <= attrs["from"]:
+            raise serializers.ValidationError({"until": "Must be after from."})
+        return attrs
+
+
+class CommandReply(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    robot = serializers.CharField()
+    name = serializers.CharField()
+    params = serializers.JSONField()
+    status = serializers.CharField()
+    code = serializers.CharField(allow_null=True)
+    detail = serializers.CharField()
+    reason = serializers.CharField()
+    requested_by = serializers.CharField(allow_null=True)
+    request_id = serializers.CharField()
+    created_at = serializers.CharField()
+    deadline_at = serializers.CharField()
+    sent_at = serializers.CharField(allow_null=True)
+    answered_at = serializers.CharField(allow_null=True)
+    ended_at = serializers.CharField(allow_null=True)
+    done_at = serializers.CharField(allow_null=True)
+    attempts = serializers.IntegerField()
+
+
+class StopReply(serializers.Serializer[Any]):
+    robot = serializers.CharField()
+    status = serializers.ChoiceField(choices=["confirmed", "sent", "not_confirmed"])
+    sent_at = serializers.CharField(allow_null=True)
+    confirmed_at = serializers.CharField(allow_null=True)
+    elapsed_ms = serializers.FloatField()
+    attempts = serializers.IntegerField()
+    detail = serializers.CharField()
+
+
+class StopReplies(serializers.Serializer[Any]):
+    results = StopReply(many=True)
+
+
+class ResetReply(serializers.Serializer[Any]):
+    robot = serializers.CharField()
+    status = serializers.ChoiceField(choices=["confirmed", "rejected", "failed", "outcome_unknown"])
+    code = serializers.CharField(allow_null=True)
+    detail = serializers.CharField()
+    elapsed_ms = serializers.FloatField()
+
+
+class StateReply(serializers.Serializer[Any]):
+    """See `state.document`; readings are `{"value","unit","observed_at","age_s","quality"}`."""
+
+    robot = serializers.CharField()
+    simulated = serializers.BooleanField()
+    mode = serializers.ChoiceField(choices=["online", "degraded", "offline", "recovering", "maintenance"])
+    machine_state = serializers.JSONField()
+    readings = serializers.JSONField()
+    stop = serializers.JSONField()
+    lease = serializers.JSONField()
+    commands = serializers.JSONField()
+
+
+class GrantReply(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    user = serializers.CharField(allow_null=True)
+    group = serializers.CharField(allow_null=True)
+    role = serializers.CharField()
+    starts_at = serializers.CharField()
+    ends_at = serializers.CharField(allow_null=True)
+    reason = serializers.CharField()
+    granted_by = serializers.CharField(allow_null=True)

@@ -1,0 +1,154 @@
+"""The state document of a robot: what the API answers and what sockets get. Made from one row, with `now`."""
+
+from datetime import datetime
+from typing import Any
+
+from accounts.journal import iso
+from firmware import fallback, profile
+from firmware.models import Command, Robot, RobotState
+from firmware.profile import MACHINE_STATE, Field, Profile
+
+NUMBER_SHOWN_S = 300.0
+TILE_READINGS = ("position_m", "speed_mps", "battery_percent")
+
+
+def live_for_s(robot: Robot, spec: Profile, field: Field | None = None) -> float:
+    """How long a value counts as live: two intervals of the slowest read that may give it, and a second."""
+    reads = [spec.reads[source.read] for source in field.sources] if field else [spec.reads[spec.state_read]]
+    return 2 * max(read.every_s or robot.poll_interval_s for read in reads) + 1
+
+
+def contacts(robot: Robot, row: RobotState, spec: Profile) -> fallback.Contacts:
+    return fallback.Contacts(row.last_contact_at, row.failures, row.successes, live_for_s(robot, spec))
+
+
+def mode(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> fallback.Mode:
+    """The mode as it is now, not as it was when somebody last wrote it down."""
+    return fallback.next_mode(row.recorded_mode, contacts(robot, row, spec), now)
+
+
+def reading(robot: Robot, row: RobotState, spec: Profile, name: str, now: datetime) -> dict[str, Any]:
+    """`{"value","unit","observed_at","age_s","quality","live_for_s"}`; no value stands in for a missing one."""
+    field = spec.fields[name]
+    value, observed_at = row.observed(name)
+    life = live_for_s(robot, spec, field)
+    shape = {"value": None, "unit": field.unit, "observed_at": None, "age_s": None, "quality": "never", "live_for_s": life}
+    if observed_at is None:
+        return shape
+    age_s = max(0.0, (now - observed_at).total_seconds())
+    too_old = age_s > NUMBER_SHOWN_S and isinstance(value, int | float) and not isinstance(value, bool)
+    quality = "live" if age_s <= life else "stale"
+    return shape | {"value": None if too_old else value, "observed_at": iso(observed_at), "age_s": round(age_s, 3), "quality": quality}
+
+
+def stop_shape(row: RobotState) -> dict[str, Any]:
+    return {
+        "latched": row.stop_latched,
+        "status": row.stop_status,
+        "by": row.stop_by,
+        "at": iso(row.stop_at),
+        "reason": row.stop_reason,
+        "sent_at": iso(row.stop_sent_at),
+        "confirmed_at": iso(row.stop_confirmed_at),
+        "left_at": iso(row.stop_left_at),
+        "attempts": row.stop_attempts,
+    }
+
+
+def document(robot: Robot, row: RobotState, now: datetime) -> dict[str, Any]:
+    """The whole state, the same for everybody; `commands` names only causes that hold for all."""
+    spec = profile.load(robot.profile)
+    shown = [name for name, field in spec.fields.items() if field.shown and name != MACHINE_STATE]
+    return _head(robot, row, spec, now) | {
+        "readings": {name: reading(robot, row, spec, name, now) for name in shown},
+        "commands": {name: forbidden(robot, row, spec, name, now) for name in spec.commands},
+        "reset": reset_shape(robot, row, spec, now),
+    }
+
+
+def tile(document_: dict[str, Any]) -> dict[str, Any]:
+    """What a fleet page needs of a document."""
+    kept = {key: value for key, value in document_.items() if key not in ("commands", "reset")}
+    return kept | {"readings": {name: value for name, value in document_["readings"].items() if name in TILE_READINGS}}
+
+
+def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[str, Any]:
+    return {
+        "robot": robot.slug,
+        "name": robot.name,
+        "site": robot.site.name if robot.site else None,
+        "rail_m": [robot.site.rail_start_m, robot.site.rail_end_m] if robot.site else None,
+        "profile": robot.profile,
+        "simulated": robot.simulated,
+        "enabled": robot.enabled,
+        "seq": row.seq,
+        "at": iso(now),
+        "mode": mode(robot, row, spec, now),
+        "machine_state": reading(robot, row, spec, MACHINE_STATE, now),
+        "stop": stop_shape(row),
+        "lease": {"holder": None, "since": None, "until": None},
+        "link": {
+            "last_contact_at": iso(row.last_contact_at),
+            "live_for_s": live_for_s(robot, spec),
+            "offline_after_s": fallback.OFFLINE_AFTER_S,
+            "failures": row.failures,
+            "last_error": row.last_error or None,
+            "last_error_code": row.last_error_code or None,
+            "restarted_at": iso(row.restarted_at),
+        },
+    }
+
+
+def forbidden(robot: Robot, row: RobotState, spec: Profile, name: str, now: datetime) -> dict[str, Any]:
+    """`{"allowed","code","reason"}` for a command, by causes that hold for everybody."""
+    command = spec.commands[name]
+    current = mode(robot, row, spec, now)
+    machine = reading(robot, row, spec, MACHINE_STATE, now)
+    if not robot.enabled:
+        return _no("robot_disabled", "The robot is disabled.")
+    if row.stop_latched and command.kind in ("motion", "config"):
+        return _no("stop_latched", "The robot is stopped: reset first.")
+    if command.kind not in fallback.ALLOWED[current]:
+        return _no("mode_forbids", f"The robot is {current}. {fallback.why(current, contacts(robot, row, spec), now)}")
+    if command.kind == "motion" and machine["quality"] != "live":
+        return _no("state_forbids", "The robot's state is not live; motion needs to know it.")
+    if command.states and machine["value"] not in command.states:
+        return _no("state_forbids", f"The robot is {machine['value'] or 'in an unknown state'}; {name} needs {' or '.join(command.states)}.")
+    return {"allowed": True, "code": None, "reason": None}
+
+
+def reset_shape(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[str, Any]:
+    """Whether there is a stop to leave."""
+    if spec.reset is None:
+        return _no("no_reset", "This kind of robot offers no reset.") if not row.stop_latched else {"allowed": True, "code": None, "reason": None}
+    machine = reading(robot, row, spec, MACHINE_STATE, now)
+    if row.stop_latched or machine["value"] in spec.reset.from_states:
+        return {"allowed": True, "code": None, "reason": None}
+    return _no("not_stopped", "The robot is not stopped.")
+
+
+def _no(code: str, reason: str) -> dict[str, Any]:
+    return {"allowed": False, "code": code, "reason": reason}
+
+
+def command_shape(command: Command, spec: Profile | None = None) -> dict[str, Any]:
+    """A command as the API and the page show it."""
+    return {
+        "id": command.pk,
+        "robot": command.robot.slug,
+        "name": command.name,
+        "params": command.params,
+        "status": command.status,
+        "code": command.code,
+        "detail": command.detail,
+        "reason": command.reason,
+        "requested_by": command.requested_by.get_username() if command.requested_by else None,
+        "request_id": command.request_id,
+        "created_at": iso(command.created_at),
+        "deadline_at": iso(command.deadline_at),
+        "sent_at": iso(command.sent_at),
+        "answered_at": iso(command.answered_at),
+        "ended_at": iso(command.ended_at),
+        "done_at": iso(command.done_at),
+        "attempts": command.attempts,
+    }

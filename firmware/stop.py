@@ -1,0 +1,187 @@
+"""Stop. It goes to the wire first and is recorded after; nothing may stand in its way.
+
+A software stop: it asks the robot's firmware to stop, and is no safety-rated function.
+"""
+
+import time
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from django.db import DatabaseError
+from django.utils import timezone
+
+from accounts import journal
+from accounts.journal import iso
+from firmware import conditions, recorder, threads
+from firmware.client import Observation, RobotClient
+from firmware.clients import client_for
+from firmware.credentials import Unreadable
+from firmware.errors import BadProfile, FirmwareError
+from firmware.models import Robot, StopStatus
+
+ANSWER_WITHIN_S = 3.0
+WIRE_WITHIN_S = 2.6  # the rest is for writing it down before answering
+FIRST_PAUSE_S = 0.03
+LONGEST_PAUSE_S = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class StopResult:
+    """What became of one robot's stop, so far. Times are epoch seconds."""
+
+    robot: Robot
+    began_at: float
+    status: str = StopStatus.NOT_CONFIRMED
+    attempts: int = 0
+    sent_at: float | None = None
+    answered_at: float | None = None
+    confirmed_at: float | None = None
+    detail: str = "No answer yet; trying again."
+    seen: Observation | None = None
+
+    def shape(self) -> dict[str, Any]:
+        """`{"robot","status","sent_at","confirmed_at","elapsed_ms","attempts","detail"}`"""
+        return {
+            "robot": self.robot.slug,
+            "status": self.status,
+            "sent_at": iso(_time(self.sent_at)),
+            "confirmed_at": iso(_time(self.confirmed_at)),
+            "elapsed_ms": round(((self.confirmed_at or time.time()) - self.began_at) * 1000, 1),
+            "attempts": self.attempts,
+            "detail": self.detail,
+        }
+
+
+def _time(epoch_s: float | None) -> datetime | None:
+    return None if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC)
+
+
+def stop_robots(robots: list[Robot], *, by: str, reason: str = "") -> list[StopResult]:
+    """Stop all of them, in parallel. Returns when all are confirmed, at the latest after 3 s; the rest goes on by itself."""
+    began_at = time.time()
+    results = [StopResult(robot, began_at) for robot in robots]
+    wire = {threads.start(threads.stops, _stop_one, result): result for result in results}
+    latched = threads.start(threads.records, _latch, robots, by, reason, began_at)
+    finished, _ = wait(wire, timeout=WIRE_WITHIN_S)
+    wait([latched], timeout=max(0.0, began_at + ANSWER_WITHIN_S - time.time()))
+    in_time = [wire[future] for future in finished]
+    recorded = threads.start(threads.records, record_results, in_time)
+    wait([recorded], timeout=max(0.1, began_at + ANSWER_WITHIN_S - time.time()))
+    for future, result in wire.items():
+        if future not in finished:
+            future.add_done_callback(_record_late(result))
+    return results
+
+
+def _stop_one(result: StopResult) -> None:
+    """Send, read back, send again after every read, until the robot reads stopped or the time for the answer is over."""
+    try:
+        client = client_for(result.robot)
+    except (BadProfile, Unreadable) as error:
+        result.detail = str(error)
+        return
+    pause_s = FIRST_PAUSE_S
+    while True:
+        attempt(client, result)
+        if result.status == StopStatus.CONFIRMED or time.time() + pause_s > result.began_at + WIRE_WITHIN_S:
+            return
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def attempt(client: RobotClient, result: StopResult) -> None:
+    """One stop on the wire and one read of what came of it."""
+    result.attempts += 1
+    tried_at = time.time()
+    try:
+        reply = client.stop()
+    except FirmwareError as error:
+        result.sent_at = tried_at if error.may_have_acted else result.sent_at
+        result.detail = f"{error} Trying again."
+        if error.code == "no_reply":
+            return  # nothing is to be asked of a robot that has not answered
+    else:
+        result.sent_at, result.status, result.detail = reply.sent_at, StopStatus.SENT, "Delivered; not yet read as stopped."
+    result.answered_at = time.time()
+    _read_back(client, result)
+
+
+def _read_back(client: RobotClient, result: StopResult) -> None:
+    try:
+        seen = client.read(client.profile.state_read, urgent=True)
+    except FirmwareError as error:
+        result.detail += f" It cannot be read: {error}"
+        return
+    result.seen = seen
+    if not conditions.hold(client.profile.stop.stopped, seen.values):
+        return
+    if client.motion_unanswered:
+        result.detail = "Reads stopped, but an older motion request is still unanswered."
+        return
+    result.status, result.confirmed_at = StopStatus.CONFIRMED, seen.ended_at
+    result.detail = "The robot reads stopped."
+
+
+def _latch(robots: list[Robot], by: str, reason: str, began_at: float) -> None:
+    """Latch the robots and journal the request. One transaction, beside the wire, never before it."""
+    try:
+        with recorder.changing(robot.pk for robot in robots) as rows:
+            for row in rows.values():
+                row.stop_latched, row.stop_status = True, StopStatus.NOT_CONFIRMED
+                row.stop_by, row.stop_at, row.stop_reason = by, _time(began_at), reason
+                row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = row.resetting_until = None
+                row.stop_attempts = 0
+            for robot in robots:
+                journal.record("stop.requested", robot.slug, robot=robot.slug, reason=reason)
+    except DatabaseError:
+        log.exception("stop.not_recorded", robots=[robot.slug for robot in robots])
+
+
+def record_results(results: list[StopResult]) -> None:
+    """Write what came of stops: one transaction. A row that is confirmed already stays so."""
+    try:
+        with recorder.changing(result.robot.pk for result in results) as rows:
+            for result in results:
+                _record_one(rows[result.robot.pk], result)
+    except DatabaseError:
+        log.exception("stop.not_recorded", robots=[result.robot.slug for result in results])
+
+
+def _record_one(row: recorder.RobotState, result: StopResult) -> None:
+    if not row.stop_latched or row.stop_status == StopStatus.CONFIRMED:
+        return
+    row.stop_attempts += result.attempts
+    row.stop_sent_at = _time(result.sent_at) or row.stop_sent_at
+    row.stop_answered_at = _time(result.answered_at) or row.stop_answered_at
+    told = []
+    confirmed_at = _time(result.confirmed_at)
+    if confirmed_at is not None and recorder.motion_unanswered(row.robot_id):
+        result.status, result.confirmed_at, confirmed_at = StopStatus.SENT, None, None
+        result.detail = "Reads stopped, but an older motion request is still unanswered."
+    if result.seen is not None:
+        told += recorder.apply(row, recorder.Contact(row.robot_id, timezone.now(), result.seen))
+    if row.stop_status == StopStatus.CONFIRMED:
+        pass  # the reading itself has just confirmed it
+    elif confirmed_at is not None:
+        told.append(recorder.confirm_stop(row, confirmed_at))
+    else:
+        first = row.stop_attempts == result.attempts
+        changed = row.stop_status != result.status
+        row.stop_status = result.status
+        if first or changed:  # a standing order is journalled when something is new, not with every try
+            outcome = journal.Outcome.UNKNOWN if result.status == StopStatus.SENT else journal.Outcome.FAILED
+            journal.record(f"stop.{result.status}", row.robot.slug, robot=row.robot.slug, outcome=outcome, reason=result.detail, data={"attempts": row.stop_attempts})
+    for tell in told:
+        tell()
+
+
+def _record_late(result: StopResult) -> Any:
+    def done(_: Future[None]) -> None:
+        threads.start(threads.records, record_results, [result])
+
+    return done

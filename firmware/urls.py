@@ -1,0 +1,19 @@
+"""`/api/v1/robots/…`, `commands/…`, `stop/`, `profiles/`."""
+
+from django.urls import path
+
+from firmware import access, views
+
+urlpatterns = [
+    path("robots/", views.Robots.as_view(), name="robots"),
+    path("robots/<slug:slug>/", views.RobotDetail.as_view(), name="robot"),
+    path("robots/<slug:slug>/state/", views.RobotStateView.as_view(), name="robot-state"),
+    path("robots/<slug:slug>/commands/", views.RobotCommands.as_view(), name="robot-commands"),
+    path("robots/<slug:slug>/stop/", views.StopRobot.as_view(), name="robot-stop"),
+    path("robots/<slug:slug>/stop/reset/", views.StopReset.as_view(), name="robot-stop-reset"),
+    path("robots/<slug:slug>/access/", access.RobotAccess.as_view(), name="robot-access"),
+    path("robots/<slug:slug>/access/<int:pk>/", access.RobotGrant.as_view(), name="robot-grant"),
+    path("commands/<int:pk>/", views.CommandDetail.as_view(), name="command"),
+    path("stop/", views.StopAll.as_view(), name="stop-all"),
+    path("profiles/", views.Profiles.as_view(), name="profiles"),
+]

@@ -1,0 +1,199 @@
+"""`robots/…`, `commands/…`, `stop/`: what one does with robots over the API. Each view asks one right and calls one verb."""
+
+from typing import Any
+
+import django_filters
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions, generics, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import journal, permissions
+from accounts.authentication import by_token
+from accounts.models import User
+from firmware import commands, profile, reset, state, stop
+from firmware.models import Command, Robot, RobotState
+from firmware.serializers import (
+    CommandReply,
+    CommandRequest,
+    ReasonOptional,
+    ReasonRequired,
+    ResetReply,
+    RobotSerializer,
+    StateReply,
+    StopReplies,
+)
+from robotctl.problems import Problem
+
+IN_SERVICE = Robot.objects.filter(retired_at=None)
+
+
+def robot_or_404(request: Request, slug: str, action: str = "robot.view") -> Robot:
+    """The robot, if the person may see it (else 404) and do `action` on it (else 403)."""
+    robot = get_object_or_404(IN_SERVICE.select_related("site", "state"), slug=slug)
+    permissions.require(request.user, action, robot)
+    return robot
+
+
+def signed_in(request: Request) -> User:
+    assert isinstance(request.user, User)  # every view here requires sign-in
+    return request.user
+
+
+class Robots(generics.ListCreateAPIView[Robot]):
+    """The registry: the robots one may see; POST registers one (needs `robot.configure`)."""
+
+    queryset = IN_SERVICE.select_related("site")
+    serializer_class = RobotSerializer
+    filterset_fields = ["slug", "name", "profile", "enabled", "simulated", "site__name"]
+
+    def get_queryset(self) -> Any:
+        return permissions.visible(self.request.user, super().get_queryset()).order_by("-pk")
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Robot]) -> None:
+        permissions.require(self.request.user, "robot.configure")
+        serializer.save()
+
+
+class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
+    """One robot. PATCH and DELETE need `robot.configure`; DELETE retires it, and its slug never returns."""
+
+    serializer_class = RobotSerializer
+    http_method_names = ["get", "patch", "delete", "head", "options"]
+
+    def get_object(self) -> Robot:
+        return robot_or_404(self.request, self.kwargs["slug"], "robot.view" if self.request.method in ("GET", "HEAD") else "robot.configure")
+
+    def perform_destroy(self, instance: Robot) -> None:
+        instance.retired_at, instance.enabled = timezone.now(), False
+        instance.save()
+
+
+class RobotStateView(APIView):
+    """The reported state with quality and age, and what this person may do now, and why not."""
+
+    @extend_schema(responses=StateReply)
+    def get(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug)
+        return Response(for_person(signed_in(request), robot, robot.state))
+
+
+def for_person(user: User, robot: Robot, row: RobotState) -> dict[str, Any]:
+    """The state document with this person's rights joined into `commands` and `reset`."""
+    document = state.document(robot, row, timezone.now())
+    rights = permissions.rights(user, robot)
+    missing = {"allowed": False, "code": "permission_denied"}
+    if "robot.command" not in rights:
+        refused = missing | {"reason": "Your role does not include robot.command."}
+        document["commands"] = dict.fromkeys(document["commands"], refused)
+    if "robot.reset" not in rights:
+        document["reset"] = missing | {"reason": "Your role does not include robot.reset."}
+    return document
+
+
+class CommandFilter(django_filters.FilterSet):
+    class Meta:
+        model = Command
+        fields = ["name", "status", "kind", "request_id"]
+
+
+class RobotCommands(generics.ListAPIView[Command]):
+    """The robot's commands, newest first; POST sends one."""
+
+    filterset_class = CommandFilter
+    serializer_class = CommandReply
+    queryset = Command.objects.select_related("robot", "requested_by")
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        robot = robot_or_404(request, self.kwargs["slug"])
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset().filter(robot=robot)))
+        return self.get_paginated_response([state.command_shape(command) for command in page or []])
+
+    @extend_schema(
+        request=CommandRequest,
+        responses={201: CommandReply, 200: CommandReply},
+        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Required with API tokens.")],
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.command")
+        given = CommandRequest(data=request.data)
+        try:
+            given.is_valid(raise_exception=True)
+        except exceptions.ValidationError as error:
+            name = request.data.get("name") if isinstance(request.data, dict) else None
+            journal.record("command.refused", str(name or "")[:60], robot=slug, outcome=journal.Outcome.DENIED, data={"code": "invalid", "errors": error.detail})
+            raise
+        wanted = given.validated_data
+        key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
+        if key is None and by_token(request):
+            raise Problem(400, "idempotency_key_required", "With an API token, give the header Idempotency-Key.", errors={"Idempotency-Key": ["This header is required."]})
+        command, new = commands.submit(robot, signed_in(request), name=wanted["name"], params=wanted["params"], reason=wanted["reason"], key=key and key[:200])
+        commands.running.wait(command.pk, wanted["wait_s"])
+        command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
+        return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+
+
+class CommandDetail(APIView):
+    """One command and what became of it."""
+
+    @extend_schema(responses=CommandReply)
+    def get(self, request: Request, pk: int) -> Response:
+        command = get_object_or_404(Command.objects.select_related("robot", "requested_by"), pk=pk)
+        permissions.require(request.user, "robot.view", command.robot)
+        return Response(state.command_shape(command))
+
+
+class StopRobot(APIView):
+    """Stop one robot. Whoever may see it may stop it. A software stop, no safety-rated function."""
+
+    @extend_schema(request=ReasonOptional, responses=StopReplies)
+    def post(self, request: Request, slug: str) -> Response:
+        return _stop([robot_or_404(request, slug, "robot.stop")], request)
+
+
+class StopAll(APIView):
+    """Stop every robot that one may see."""
+
+    @extend_schema(request=ReasonOptional, responses=StopReplies)
+    def post(self, request: Request) -> Response:
+        robots = permissions.visible(request.user, IN_SERVICE.select_related("site"), "robot.stop")
+        if not robots and not permissions.may(request.user, "robot.stop"):
+            permissions.require(request.user, "robot.stop")
+        return _stop(list(robots), request)
+
+
+def _stop(robots: list[Robot], request: Request) -> Response:
+    try:
+        data = request.data
+    except exceptions.APIException:
+        data = {}  # whatever the body is, it does not keep a robot moving
+    reason = data.get("reason", "") if isinstance(data, dict) else ""
+    results = stop.stop_robots(robots, by=signed_in(request).get_username(), reason=str(reason)[:500])
+    return Response({"results": [result.shape() for result in results]})
+
+
+class StopReset(APIView):
+    """Leave a stop: needs `robot.reset` and a reason; lifts the latch only when the robot stays out of its stop."""
+
+    @extend_schema(request=ReasonRequired, responses=ResetReply)
+    def post(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.reset")
+        given = ReasonRequired(data=request.data)
+        given.is_valid(raise_exception=True)
+        try:
+            return Response(reset.reset(robot, reason=given.validated_data["reason"]))
+        except Problem as problem:
+            journal.record("reset.refused", robot.slug, robot=robot.slug, outcome=journal.Outcome.DENIED, reason=given.validated_data["reason"], data={"code": problem.code})
+            raise
+
+
+class Profiles(APIView):
+    """The installed profiles: which kinds of robot can be connected."""
+
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request) -> Response:
+        permissions.require(request.user, "robot.configure")
+        return Response({"results": [{"name": name, "title": profile.load(name).about.title} for name in profile.available()]})

@@ -1,0 +1,229 @@
+"""One WebSocket: signs in, subscribes by right, and hands everything else to the hub."""
+
+import asyncio
+import contextlib
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.http.request import validate_host
+from django.utils import timezone
+
+from accounts import permissions
+from accounts.authentication import session_user, token_user
+from accounts.journal import iso
+from accounts.models import User, WsTicket
+from realtime import hub, protocol, snapshot
+from realtime.hub import in_database
+from realtime.protocol import BadMessage, Ping, Subscribe, Unsubscribe, frame
+
+MOST_ERRORS = 20
+SHORTHANDS = {"fleet": "tile", "alerts": "alert"}
+BY_RIGHT = {"fleet": "fleet.view", "alerts": "alerts.view", "monitoring": "monitoring.view", "journal": "journal.view"}
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """`/ws/`: see protocol.py. Subclasses subscribe at once to `preselected`."""
+
+    preselected: tuple[str, ...] = ()
+
+    async def connect(self) -> None:
+        self.hub = hub.current()
+        self.user: User | None = None
+        self.client: hub.Client | None = None
+        self.errors = 0
+        self.asked: list[str] = []
+        self.session_key, self.token_digest = "", ""
+        await self.accept()
+        code = await self._sign_in()
+        if code is not None:
+            await self.close(code)
+            return
+        assert self.user is not None
+        self.client = hub.Client(lambda text: self.send(text_data=text), self.close)
+        await self.hub.start()
+        self.hub.add(self.client)
+        self.hub.rights_listeners.add(self._rights_changed)
+        self.writer = asyncio.create_task(self._write())
+        self.client.notice(frame("hello", server_time=iso(timezone.now()), heartbeat_s=protocol.HEARTBEAT_S, user=self.user.username))
+        if self.preselected:
+            await self._subscribe(Subscribe(list(self.preselected)))
+
+    async def disconnect(self, code: int) -> None:
+        if self.client is not None:
+            self.hub.remove(self.client)
+            self.hub.rights_listeners.discard(self._rights_changed)
+            self.writer.cancel()
+
+    async def _write(self) -> None:
+        assert self.client is not None
+        # The socket is gone: the server tells `disconnect`, which tidies up.
+        with contextlib.suppress(ConnectionError, RuntimeError, asyncio.CancelledError):
+            await self.client.write()
+
+    # --- who --------------------------------------------------------------------------------------------------------
+    async def _sign_in(self) -> int | None:
+        """Set `user`, or return the code to close with. A ticket speaks for itself; a cookie only from our own pages."""
+        given = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("ticket", [""])[0]
+        if given:
+            ticket = await in_database(WsTicket.redeem, given)
+            if ticket is None:
+                return protocol.NOT_SIGNED_IN
+            self.session_key, self.token_digest = ticket.session_key, ticket.token_id or ""
+        else:
+            headers = dict(self.scope.get("headers", []))
+            if not _same_origin(headers):
+                return protocol.WITHDRAWN
+            self.session_key = _session_cookie(headers)
+        self.user = await in_database(self._look_up)
+        return None if self.user is not None else protocol.NOT_SIGNED_IN
+
+    def _look_up(self) -> User | None:
+        if self.token_digest:
+            return token_user(self.token_digest)
+        return session_user(self.session_key) if self.session_key else None
+
+    def _rights_changed(self, user_id: int | None) -> None:
+        if self.user is not None and user_id in (None, self.user.pk):
+            self._rechecking = asyncio.get_running_loop().create_task(self._check_again())
+
+    async def _check_again(self) -> None:
+        """Rights have changed: look the person up anew, and leave what they may not see any more."""
+        assert self.client is not None
+        self.user = await in_database(self._look_up)
+        if self.user is None:
+            await self.close(protocol.NOT_SIGNED_IN)
+            return
+        before = set(self.client.topics)
+        allowed, rights = await in_database(self._expand, self.asked)
+        for topic in before - allowed:
+            self.hub.leave(self.client, topic)
+        for topic in allowed - before:
+            self.hub.join(self.client, topic)
+        if before and not allowed:
+            await self.close(protocol.WITHDRAWN)
+            return
+        self.client.notice(frame("subscribed", topics=sorted(self.asked), rights=rights))
+        for _, _, text in await in_database(snapshot.states, allowed - before):
+            self.client.notice(text)
+
+    # --- what -------------------------------------------------------------------------------------------------------
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.client is None:
+            return
+        try:
+            message = protocol.parse(text_data)
+        except BadMessage as error:
+            await self._error("bad_message", str(error))
+            return
+        match message:
+            case Ping(id=ping_id):
+                self.client.notice(frame("pong", id=ping_id, server_time=iso(timezone.now())))
+            case Subscribe():
+                await self._subscribe(message)
+            case Unsubscribe(topics=topics):
+                await self._unsubscribe(topics)
+
+    async def _error(self, code: str, detail: str, **more: Any) -> None:
+        assert self.client is not None
+        self.errors += 1
+        if self.errors > MOST_ERRORS:
+            await self.close(protocol.TOO_MANY)
+            return
+        self.client.notice(frame("error", code=code, detail=detail, **more))
+
+    def _expand(self, topics: list[str]) -> tuple[set[str], dict[str, list[str]]]:
+        """The hub topics behind what was asked for, as far as this person may, and the rights to show beside them."""
+        assert self.user is not None
+        self.user.__dict__.pop("_role_rights", None)
+        rights = {"*": sorted(permissions.rights(self.user))}
+        allowed: set[str] = set()
+        for topic in topics:
+            kind, _, slug = topic.partition(".")
+            if kind in BY_RIGHT and not slug and permissions.may(self.user, BY_RIGHT[kind]):
+                allowed.add(kind)
+                if kind in SHORTHANDS:
+                    allowed |= {f"{SHORTHANDS[kind]}.{one}" for one in snapshot.fleet(self.user)}
+            elif kind == "fleet" and not slug:
+                allowed |= {f"tile.{one}" for one in snapshot.fleet(self.user)}
+            elif kind in ("robot", "tile", "alert") and slug and (held := snapshot.robot_rights(self.user, slug)):
+                allowed.add(topic)
+                rights[topic] = held
+        return allowed, rights
+
+    async def _subscribe(self, message: Subscribe) -> None:
+        assert self.client is not None
+        asked = list(dict.fromkeys([*self.asked, *message.topics]))
+        if len(asked) > protocol.MOST_TOPICS:
+            await self._error("too_many_topics", f"A socket holds at most {protocol.MOST_TOPICS} topics.")
+            return
+        allowed, rights = await in_database(self._expand, asked)
+        self.asked = [topic for topic in asked if topic in allowed or topic in SHORTHANDS]
+        new = allowed - self.client.topics
+        self.client.hold_events()
+        try:
+            for topic in new:
+                self.hub.join(self.client, topic)
+            self.client.notice(frame("subscribed", topics=self.asked, rights=rights))
+            for topic in sorted(set(message.topics) - set(self.asked)):
+                await self._error("not_found", f"There is no topic {topic} that you may see.", topic=topic)
+            # Whoever asks again for a topic gets its whole state again.
+            again = {topic for topic in message.topics if topic in allowed}
+            for _, _, text in await in_database(snapshot.states, new | again):
+                self.client.notice(text)
+            if message.resume_from is not None:
+                await self._replay(message.resume_from)
+        finally:
+            self.client.release_events()
+
+    async def _replay(self, after: int) -> None:
+        """The events between what the client saw last and what the hub has told already; live ones wait behind them."""
+        assert self.client is not None
+        upto = self.hub.last_event
+        rows = await in_database(snapshot.events, after, up_to=upto)
+        for event_id, topics, text in rows:
+            if self.client.topics.intersection(topics):
+                self.client.last_event = max(self.client.last_event, event_id)
+                self.client.notice(text)
+        if len(rows) >= protocol.REPLAY_LIMIT and rows[-1][0] < upto:
+            self.client.notice(frame("gap", topic="journal", **{"from": rows[-1][0] + 1, "to": upto}))
+
+    async def _unsubscribe(self, topics: list[str]) -> None:
+        assert self.client is not None
+        self.asked = [topic for topic in self.asked if topic not in topics]
+        allowed, rights = await in_database(self._expand, self.asked)
+        for topic in self.client.topics - allowed:
+            self.hub.leave(self.client, topic)
+        self.client.notice(frame("subscribed", topics=self.asked, rights=rights))
+
+
+class TelemetryConsumer(LiveConsumer):
+    preselected = ("fleet",)
+
+
+class MonitoringConsumer(LiveConsumer):
+    preselected = ("monitoring",)
+
+
+class AlertsConsumer(LiveConsumer):
+    preselected = ("alerts",)
+
+
+def _same_origin(headers: dict[bytes, bytes]) -> bool:
+    """A browser tells where the page came from; it must be one of our hosts, and the very host that is asked."""
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if not origin:
+        return False  # programs use a ticket
+    host = urlsplit(origin)
+    asked = headers.get(b"host", b"").decode("latin-1")
+    return host.netloc == asked and validate_host((host.hostname or "").lower(), settings.ALLOWED_HOSTS)
+
+
+def _session_cookie(headers: dict[bytes, bytes]) -> str:
+    try:
+        cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        return ""
+    return cookie.value if cookie else ""

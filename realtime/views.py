@@ -1,0 +1,88 @@
+"""The operator's pages. They carry who one is and where things are; everything that changes comes over the socket."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+
+from accounts import journal, permissions
+from accounts.models import JournalEntry, User
+from firmware import profile, state
+from firmware.models import Command, Robot, Site
+from firmware.profile import Param
+
+LAST_COMMANDS = 10
+LAST_EVENTS = 50
+IN_SERVICE = Robot.objects.filter(retired_at=None).select_related("site", "state")
+
+
+def _frame(request: HttpRequest, title: str) -> dict[str, Any]:
+    """What every page shows: who, and which buttons belong there."""
+    assert isinstance(request.user, User)
+    rights = permissions.rights(request.user)
+    return {"title": title, "person": request.user, "rights": rights, "boot": {"user": request.user.username, "rights": sorted(rights), "server_time": journal.iso(timezone.now())}}
+
+
+@login_required
+def fleet(request: HttpRequest) -> HttpResponse:
+    """All robots one may see, live; a guest sees how many there are in which mode."""
+    context = _frame(request, "Fleet")
+    robots = list(permissions.visible(context["person"], IN_SERVICE))
+    now = timezone.now()
+    context["boot"]["robots"] = [state.tile(state.document(robot, robot.state, now)) for robot in robots]
+    context["boot"]["sites"] = [{"name": site.name, "rail_m": [site.rail_start_m, site.rail_end_m]} for site in Site.objects.all()]
+    if not robots:
+        modes = [state.mode(robot, robot.state, profile.load(robot.profile), now) for robot in IN_SERVICE]
+        context["overview"] = {"total": len(modes), "modes": {mode: modes.count(mode) for mode in sorted(set(modes))}}
+    return render(request, "realtime/fleet.html", context)
+
+
+@login_required
+def robot(request: HttpRequest, slug: str) -> HttpResponse:
+    """One robot: its truth, the actions, its story."""
+    shown = get_object_or_404(IN_SERVICE, slug=slug)
+    context = _frame(request, shown.name)
+    permissions.require(context["person"], "robot.view", shown)
+    spec = profile.load(shown.profile)
+    commands = Command.objects.filter(robot=shown).select_related("robot", "requested_by")[:LAST_COMMANDS]
+    story = JournalEntry.objects.filter(robot=slug).order_by("-pk")[:LAST_EVENTS]
+    context |= {"robot": shown, "profile": spec}
+    context["boot"] |= {
+        "robot": state.document(shown, shown.state, timezone.now()),
+        "rights": sorted(permissions.rights(context["person"], shown)),
+        "kind": spec.about.title,
+        "fields": {name: {"title": field.title or name, "unit": field.unit} for name, field in spec.fields.items() if field.shown},
+        "commands": {name: {"title": command.title or name, "class": command.kind, "params": _params(command.params)} for name, command in spec.commands.items()},
+        "last_commands": [state.command_shape(command) for command in commands],
+        "story": [{key: value for key, value in row.items() if key != "address"} for row in journal.as_dicts(story)],
+    }
+    return render(request, "realtime/robot.html", context)
+
+
+def _params(params: dict[str, Param]) -> list[dict[str, Any]]:
+    """The form of a command: one entry for each parameter."""
+    return [
+        {
+            "name": name,
+            "title": param.title or name,
+            "type": param.type,
+            "unit": param.unit,
+            "minimum": param.minimum,
+            "maximum": param.maximum,
+            "default": param.default,
+            "required": param.required and param.default is None,
+            "choices": param.choices,
+        }
+        for name, param in params.items()
+    ]
+
+
+def problem_page(status: int) -> Any:
+    """A page for what went wrong, that says what to do."""
+
+    def page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+        return render(request, "problem.html", {"status": status, "detail": str(exception) if status == 403 else ""}, status=status)
+
+    return page

@@ -1,0 +1,1 @@
+"""robotctl: the control plane between people and robots whose firmware speaks HTTP."""

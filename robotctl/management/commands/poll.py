@@ -1,0 +1,31 @@
+"""`manage.py poll`: the supervised process that reads the robots."""
+
+import signal
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+
+from accounts import context, journal
+from firmware.drainer import SHUTDOWN_WAIT_S, drainer
+from firmware.poller import PollLoop
+
+log = structlog.get_logger("robotctl.poll")
+
+
+class Command(BaseCommand):
+    help = "Reads the robots of this process's share until SIGTERM. Start several to share a fleet."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        context.enter()
+        loop = PollLoop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: loop.end())
+        journal.record("system.started", "poll", data={"owner": loop.owner})
+        log.info("poll.started", owner=loop.owner)
+        loop.run()
+        left = drainer.wait(SHUTDOWN_WAIT_S)
+        if left:  # closing now may harm these robots; there is nothing better left to do
+            journal.record("link.abandoned", "poll", outcome=journal.Outcome.UNKNOWN, data={"sockets": left})
+        journal.record("system.stopped", "poll", data={"owner": loop.owner})
+        log.info("poll.stopped", owner=loop.owner)

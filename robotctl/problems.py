@@ -1,0 +1,73 @@
+"""Errors as RFC 9457 problem details, and the shape of lists."""
+
+from typing import Any
+
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.response import Response
+
+TITLES = {400: "Invalid", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 405: "Method not allowed", 409: "Conflict"}
+
+
+class Pages(PageNumberPagination):
+    """`?page=`, `?page_size=` (at most 1,000)."""
+
+    page_size = 100
+    page_size_query_param = "page_size"
+    max_page_size = 1_000
+
+
+class Problem(exceptions.APIException):
+    """A refusal with a code of its own: `raise Problem(409, "stop_latched", "…")`."""
+
+    def __init__(self, status_code: int, code: str, detail: str, *, errors: dict[str, list[str]] | None = None) -> None:
+        self.status_code = status_code
+        self.errors = errors
+        super().__init__(detail, code)
+
+    @property
+    def code(self) -> str:
+        return str(self.get_codes())
+
+
+def _flatten(detail: Any, prefix: str = "") -> dict[str, list[str]]:
+    """Field errors as one level: `{"params.target_m": ["…"]}`."""
+    if isinstance(detail, dict):
+        flat: dict[str, list[str]] = {}
+        for name, value in detail.items():
+            flat |= _flatten(value, f"{prefix}.{name}" if prefix else str(name))
+        return flat
+    if isinstance(detail, list) and any(isinstance(item, dict) for item in detail):
+        flat = {}
+        for index, value in enumerate(detail):
+            flat |= _flatten(value, f"{prefix}.{index}")
+        return flat
+    return {prefix: [str(item) for item in (detail if isinstance(detail, list) else [detail])]}
+
+
+def body(exc: Exception) -> dict[str, Any]:
+    """`{"type","title","status","detail","code"[,"errors"]}` for an exception that DRF would answer."""
+    errors: dict[str, list[str]] | None = None
+    if isinstance(exc, Problem):
+        code, detail, errors, number = exc.code, str(exc.detail), exc.errors, exc.status_code
+    elif isinstance(exc, exceptions.ValidationError):
+        code, number, errors = "invalid", status.HTTP_400_BAD_REQUEST, _flatten(exc.detail)
+        detail = " ".join(f"{name}: {words[0]}" for name, words in errors.items())
+    elif isinstance(exc, Http404):
+        code, detail, number = "not_found", "There is nothing here that you may see.", status.HTTP_404_NOT_FOUND
+    elif isinstance(exc, exceptions.APIException):
+        code, detail, number = str(exc.get_codes()), str(exc.detail), exc.status_code
+    else:
+        code, detail, number = "permission_denied", str(exc) or "You may not do this.", status.HTTP_403_FORBIDDEN
+    shape: dict[str, Any] = {"type": f"about:blank#{code}", "title": TITLES.get(number, "Error"), "status": number, "detail": detail, "code": code}
+    if errors:
+        shape["errors"] = errors
+    return shape
+
+
+def as_problem(response: Response, exc: Exception) -> Response:
+    """Turn DRF's error response into problem details, keeping its headers (WWW-Authenticate, Retry-After)."""
+    response.data = body(exc)
+    response.content_type = "application/problem+json" if response.content_type is None else response.content_type
+    return response

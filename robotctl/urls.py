@@ -1,0 +1,23 @@
+"""Every address of robotctl."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from realtime.views import problem_page
+from robotctl import health
+
+urlpatterns = [
+    path("", include("realtime.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("accounts.urls")),
+    path("api/v1/", include("firmware.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+]
+
+handler403 = problem_page(403)
+handler404 = problem_page(404)
+handler500 = problem_page(500)
