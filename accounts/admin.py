@@ -14,7 +14,7 @@ from accounts import permissions
 from accounts.models import Grant, JournalEntry, Role, User
 
 
-class RightsAdmin(ModelAdmin):  # type: ignore[misc]
+class RightsAdmin(ModelAdmin):
     """An admin page that asks our rights instead of Django's flags. None: nobody may."""
 
     view_action: str | None = None
@@ -45,14 +45,14 @@ class ReadOnlyAdmin(RightsAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    has_change_permission = has_delete_permission = has_add_permission  # type: ignore[assignment]
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[misc,type-arg]
+class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     view_action, change_action = "users.view", "users.manage"
     form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
     list_display = ["username", "role", "email", "is_active", "last_login"]
@@ -66,7 +66,9 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[misc,type-arg]
         ("Rights", {"fields": ["role", "groups", "is_active"]}),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
-    add_fieldsets = [(None, {"classes": ["wide"], "fields": ["username", "role", "usable_password", "password1", "password2"]})]
+    add_fieldsets = [
+        (None, {"classes": ["wide"], "fields": ["username", "role", "usable_password", "password1", "password2"]})
+    ]
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -35,7 +35,11 @@ def _to_journal(*, instance: models.Model, action: int, changes: dict[str, Any] 
         f"{name}.{VERBS[action]}",
         str(getattr(instance, "slug", None) or instance),
         robot=getattr(instance, "slug", "") if name == "robot" else "",
-        data={"changes": {field: list(pair) if isinstance(pair, list | tuple) else pair for field, pair in changes.items()}},
+        data={
+            "changes": {
+                field: list(pair) if isinstance(pair, list | tuple) else pair for field, pair in changes.items()
+            }
+        },
     )
 
 

@@ -16,7 +16,7 @@ from accounts import context
 from accounts.models import ApiToken, User
 
 
-class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc]
+class TokenAuthentication(KnoxAuthentication):
     """`Authorization: Token …`. Tells the journal who it is."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
@@ -55,5 +55,9 @@ def session_user(session_key: str) -> User | None:
 
 def token_user(digest: str) -> User | None:
     """Who an API token belongs to now; None when it is gone, has expired, or its person is not active."""
-    token = ApiToken.objects.select_related("user").filter(digest=digest, expiry__gt=timezone.now(), user__is_active=True).first()
+    token = (
+        ApiToken.objects.select_related("user")
+        .filter(digest=digest, expiry__gt=timezone.now(), user__is_active=True)
+        .first()
+    )
     return token.user if token else None

@@ -93,7 +93,8 @@ def _as_dict(entry: JournalEntry, origin: JournalOrigin | None) -> dict[str, Any
     return {
         "id": entry.pk,
         "at": iso(entry.at),
-        "actor": (origin.actor_name if origin and origin.actor_name else None) or ("system" if entry.actor_id is None else f"user {entry.actor_id}"),
+        "actor": (origin.actor_name if origin and origin.actor_name else None)
+        or ("system" if entry.actor_id is None else f"user {entry.actor_id}"),
         "verb": entry.verb,
         "target": entry.target,
         "robot": entry.robot or None,

@@ -24,7 +24,9 @@ class OriginMiddleware:
         given = request.headers.get("X-Request-ID", "")
         origin = context.enter(
             request_id=given if REQUEST_ID.fullmatch(given) else "",
-            address=context.client_address(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")),
+            address=context.client_address(
+                request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
+            ),
             user_agent=request.headers.get("User-Agent", ""),
         )
         response = self.get_response(request)

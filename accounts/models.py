@@ -59,21 +59,23 @@ class Users(BaseUserManager["User"]):
         user.save(using=self._db)
         return user
 
-    def create_superuser(self, username: str, email: str | None = None, password: str | None = None, **extra: Any) -> "User":
+    def create_superuser(
+        self, username: str, email: str | None = None, password: str | None = None, **extra: Any
+    ) -> "User":
         """`manage.py createsuperuser` makes an administrator: a role like any other, not a flag that skips checks."""
         return self.create_user(username, email, password, role_id=roles.ADMIN, **extra)
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no types
     """A person. What they may do comes from the role and from grants only: there is no superuser."""
 
     role = models.ForeignKey(Role, on_delete=models.PROTECT, default=roles.GUEST, related_name="users")
 
     # Rights come from roles and grants; these flags of Django's would go round both.
-    is_superuser = False  # type: ignore[assignment]
-    is_staff = True  # type: ignore[assignment]  # every page of the admin asks accounts.permissions
+    is_superuser = False
+    is_staff = True  # every page of the admin asks accounts.permissions
 
-    objects: ClassVar[Users] = Users()
+    objects: ClassVar[Users] = Users()  # type: ignore[assignment]
 
     class Meta(AbstractUser.Meta):
         swappable = "AUTH_USER_MODEL"
@@ -135,7 +137,9 @@ class WsTicket(models.Model):
 
     digest = models.CharField(max_length=64, primary_key=True)
     user = models.ForeignKey(User, on_delete=models.CASCADE)
-    token = models.ForeignKey(ApiToken, null=True, on_delete=models.CASCADE, help_text="The API token it was bought with.")
+    token = models.ForeignKey(
+        ApiToken, null=True, on_delete=models.CASCADE, help_text="The API token it was bought with."
+    )
     session_key = models.CharField(max_length=40, blank=True)
     expires_at = models.DateTimeField(db_index=True)
 
@@ -147,13 +151,17 @@ class WsTicket(models.Model):
         """A new ticket in clear text, to be shown once, and when it expires."""
         clear = secrets.token_urlsafe(32)
         expires_at = timezone.now() + timedelta(seconds=settings.WS_TICKET_LIFETIME_S)
-        cls.objects.create(digest=cls.hashed(clear), user=user, token=token, session_key=session_key, expires_at=expires_at)
+        cls.objects.create(
+            digest=cls.hashed(clear), user=user, token=token, session_key=session_key, expires_at=expires_at
+        )
         return clear, expires_at
 
     @classmethod
     def redeem(cls, clear: str) -> "WsTicket | None":
         """The ticket, if it is good; of two that try at once, one gets it."""
-        ticket = cls.objects.select_related("user").filter(digest=cls.hashed(clear), expires_at__gt=timezone.now()).first()
+        ticket = (
+            cls.objects.select_related("user").filter(digest=cls.hashed(clear), expires_at__gt=timezone.now()).first()
+        )
         if ticket is None or cls.objects.filter(digest=ticket.digest).delete()[0] != 1:
             return None
         return ticket

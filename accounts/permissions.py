@@ -62,7 +62,7 @@ def visible(user: Person, queryset: models.QuerySet[M], action: str | None = Non
     kind = ContentType.objects.get_for_model(queryset.model)
     active = Grant.objects.active(timezone.now()).held_by(user).filter(content_type=kind)
     rows = active.values_list("object_id", "role_id").distinct()
-    return queryset.filter(pk__in=[pk for pk, role in rows if action in roles.effective(role, table)])
+    return queryset.filter(pk__in=[pk for pk, role in rows if action in roles.effective(str(role), table)])
 
 
 def _all_rights() -> frozenset[str]:
@@ -75,7 +75,7 @@ def _role_rights(user: Person) -> frozenset[str]:
         return NOTHING
     cached: frozenset[str] | None = user.__dict__.get("_role_rights")
     if cached is None:
-        cached = user.__dict__["_role_rights"] = roles.effective(user.role_id, Role.table())
+        cached = user.__dict__["_role_rights"] = roles.effective(user.role_id or roles.GUEST, Role.table())
     return cached
 
 
@@ -88,7 +88,9 @@ def _granted(user: User, obj: models.Model, now: datetime) -> frozenset[str]:
     table = Role.table()
     promised = frozenset[str]().union(*(roles.effective(name, table) for name in names))
     kind = obj._meta.model_name
-    projected = {f"{kind}.{codename.removesuffix(f'_{kind}')}" for codename in ObjectPermissionChecker(user).get_perms(obj)}
+    projected = {
+        f"{kind}.{codename.removesuffix(f'_{kind}')}" for codename in ObjectPermissionChecker(user).get_perms(obj)
+    }
     return roles.with_consequences(promised & projected)
 
 

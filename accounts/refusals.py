@@ -56,7 +56,9 @@ def note(request: HttpRequest, exc: Exception) -> None:
         if count is None:
             return
         data["count"] = count
-    journal.record(verb, f"{request.method} {request.path}", outcome=journal.Outcome.DENIED, reason=str(exc)[:200], data=data)
+    journal.record(
+        verb, f"{request.method} {request.path}", outcome=journal.Outcome.DENIED, reason=str(exc)[:200], data=data
+    )
 
 
 class Strangers:

@@ -57,4 +57,4 @@ class JournalRow(serializers.Serializer[Any]):
     reason = serializers.CharField()
     request_id = serializers.CharField()
     address = serializers.CharField()
-    data = serializers.JSONField()
+    data = serializers.JSONField()  # type: ignore[assignment]

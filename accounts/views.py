@@ -17,7 +17,14 @@ from rest_framework.views import APIView
 
 from accounts import context, journal, permissions
 from accounts.models import ApiToken, JournalEntry, User, WsTicket
-from accounts.serializers import JournalRow, LoginSerializer, PasswordSerializer, TicketReply, TokenReply, UserSerializer
+from accounts.serializers import (
+    JournalRow,
+    LoginSerializer,
+    PasswordSerializer,
+    TicketReply,
+    TokenReply,
+    UserSerializer,
+)
 
 
 class Login(APIView):
@@ -30,7 +37,9 @@ class Login(APIView):
     def post(self, request: Request) -> Response:
         given = LoginSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        user = authenticate(request, username=given.validated_data["username"], password=given.validated_data["password"])
+        user = authenticate(
+            request, username=given.validated_data["username"], password=given.validated_data["password"]
+        )
         if not isinstance(user, User):
             raise exceptions.AuthenticationFailed("Wrong user name or password.")
         context.set_actor(user.pk, user.username)
@@ -64,6 +73,7 @@ class Me(APIView):
 
     @extend_schema(responses=UserSerializer)
     def get(self, request: Request) -> Response:
+        assert isinstance(request.user, User)
         return Response(UserSerializer(request.user).data)
 
 

@@ -49,7 +49,9 @@ class RobotAccess(APIView):
         grant = permissions.grant(
             robot,
             role=_named(Role, "role", name=wanted["role"]),
-            holder=_named(User, "user", username=wanted["user"]) if "user" in wanted else _named(Group, "group", name=wanted["group"]),
+            holder=_named(User, "user", username=wanted["user"])
+            if "user" in wanted
+            else _named(Group, "group", name=wanted["group"]),
             by=signed_in(request),
             reason=wanted["reason"],
             starts_at=wanted.get("from"),

@@ -15,20 +15,35 @@ from firmware.models import Command, Robot, Site, Transition
 class RobotForm(forms.ModelForm[Robot]):
     """Credentials are typed in and never shown; leave them empty to keep what is there."""
 
-    profile = forms.ChoiceField(choices=lambda: [(name, profile.load(name).about.title) for name in profile.available()])
+    profile = forms.ChoiceField(
+        choices=lambda: [(name, profile.load(name).about.title) for name in profile.available()]
+    )
     credentials = forms.JSONField(
-        required=False, help_text='For example {"admin": "…", "operator": "…"}. Never shown again; empty keeps the present ones.'
+        required=False,
+        help_text='For example {"admin": "…", "operator": "…"}. Never shown again; empty keeps the present ones.',
     )
 
     class Meta:
         model = Robot
-        fields = ["slug", "name", "profile", "base_url", "credentials", "poll_interval_s", "enabled", "simulated", "site"]
+        fields = [
+            "slug",
+            "name",
+            "profile",
+            "base_url",
+            "credentials",
+            "poll_interval_s",
+            "enabled",
+            "simulated",
+            "site",
+        ]
 
     def clean_credentials(self) -> dict[str, str] | None:
         given = self.cleaned_data["credentials"]
-        if given is not None and not (isinstance(given, dict) and all(isinstance(value, str) for value in given.values())):
+        if given is not None and not (
+            isinstance(given, dict) and all(isinstance(value, str) for value in given.values())
+        ):
             raise forms.ValidationError('Give an object of texts, for example {"admin": "…"}.')
-        return given  # type: ignore[no-any-return]
+        return given
 
     def save(self, commit: bool = True) -> Robot:
         given = self.cleaned_data.get("credentials")
@@ -43,7 +58,17 @@ class RobotForm(forms.ModelForm[Robot]):
 class RobotAdmin(RightsAdmin):
     view_action, change_action = "robot.configure", "robot.configure"
     form = RobotForm
-    list_display = ["slug", "name", "profile", "base_url", "poll_interval_s", "enabled", "simulated", "site", "retired_at"]
+    list_display = [
+        "slug",
+        "name",
+        "profile",
+        "base_url",
+        "poll_interval_s",
+        "enabled",
+        "simulated",
+        "site",
+        "retired_at",
+    ]
     list_filter = ["profile", "enabled", "simulated", "site"]
     search_fields = ["slug", "name"]
 

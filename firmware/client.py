@@ -15,7 +15,7 @@ import requests
 from urllib3.util.retry import Retry
 
 from firmware.errors import BadReply, Busy, FirmwareError, Rejected
-from firmware.profile import PLACEHOLDER, Action, Command, Field, Profile
+from firmware.profile import PLACEHOLDER, Action, Field, Profile
 from firmware.slots import Slots
 from firmware.transport import ACTION_RETRY, POLL_RETRY, READ_RETRY, Answer, Exchange, Transport
 
@@ -52,7 +52,10 @@ class RobotClient:
         self._transport = Transport(profile.transport)
         self._slots = Slots(profile.transport.max_unanswered)
         self._turn = threading.Lock()
-        self._reads = {name: self._prepare("GET", read.path, read.token or profile.auth.read_token) for name, read in profile.reads.items()}
+        self._reads = {
+            name: self._prepare("GET", read.path, read.token or profile.auth.read_token)
+            for name, read in profile.reads.items()
+        }
         self._stop = self._prepare_action(profile.stop, {})
 
     # --- verbs ------------------------------------------------------------------------------------------------------
@@ -63,7 +66,14 @@ class RobotClient:
         """
         read = self.profile.reads[name]
         retry = POLL_RETRY if polling or urgent else READ_RETRY
-        answer = self._request(self._reads[name], what=f"read {name}", timeout_s=read.timeout_s, retry=retry, reading=not urgent, skip_turn=urgent)
+        answer = self._request(
+            self._reads[name],
+            what=f"read {name}",
+            timeout_s=read.timeout_s,
+            retry=retry,
+            reading=not urgent,
+            skip_turn=urgent,
+        )
         reply = self._parse(answer, must_be_json=True)
         values = {}
         for field_name, spec in self.profile.fields_of(name):
@@ -96,8 +106,25 @@ class RobotClient:
         self._transport.close()
 
     # --- the wire ---------------------------------------------------------------------------------------------------
-    def _act(self, prepared: requests.PreparedRequest, action: Action, *, what: str, motion: bool = False, stopping: bool = False, send_by: float | None = None) -> Reply:
-        answer = self._request(prepared, what=what, timeout_s=action.timeout_s, retry=ACTION_RETRY, motion=motion, stopping=stopping, send_by=send_by)
+    def _act(
+        self,
+        prepared: requests.PreparedRequest,
+        action: Action,
+        *,
+        what: str,
+        motion: bool = False,
+        stopping: bool = False,
+        send_by: float | None = None,
+    ) -> Reply:
+        answer = self._request(
+            prepared,
+            what=what,
+            timeout_s=action.timeout_s,
+            retry=ACTION_RETRY,
+            motion=motion,
+            stopping=stopping,
+            send_by=send_by,
+        )
         reply = self._parse(answer, must_be_json=False)
         return Reply(answer.status, self._message(reply), answer.began_at, answer.ended_at)
 
@@ -116,9 +143,16 @@ class RobotClient:
     ) -> Answer:
         """The one place that touches the network."""
         timeout_s = timeout_s or self.profile.transport.timeout_s
-        size = len(prepared.body or b"") + sum(len(k) + len(v) + 4 for k, v in prepared.headers.items()) + len(prepared.url or "") + 64
+        size = (
+            len(prepared.body or b"")
+            + sum(len(k) + len(v) + 4 for k, v in prepared.headers.items())
+            + len(prepared.url or "")
+            + 64
+        )
         if size > self.profile.transport.max_request_bytes:
-            raise FirmwareError(f"The request is {size} bytes; this robot reads {self.profile.transport.max_request_bytes}.")
+            raise FirmwareError(
+                f"The request is {size} bytes; this robot reads {self.profile.transport.max_request_bytes}."
+            )
         with self._my_turn(timeout_s, stopping or skip_turn):
             if send_by is not None and time.monotonic() > send_by:
                 raise Busy("The robot was busy until the command's deadline; nothing was sent.")
@@ -149,7 +183,9 @@ class RobotClient:
         finally:
             self._turn.release()
 
-    def _prepare(self, method: str, path: str, token: str | None, body: bytes | None = None) -> requests.PreparedRequest:
+    def _prepare(
+        self, method: str, path: str, token: str | None, body: bytes | None = None
+    ) -> requests.PreparedRequest:
         auth = self.profile.auth
         secret = self._credentials.get(token or "", "")
         headers = {auth.header: f"{auth.scheme} {secret}".strip()} if secret else {}
@@ -169,11 +205,19 @@ class RobotClient:
         except msgspec.DecodeError:
             reply, readable = None, False
         if answer.status >= 400:
-            words = self._message(reply) or ("" if "html" in answer.content_type else answer.body[:200].decode(errors="replace"))
+            words = self._message(reply) or (
+                "" if "html" in answer.content_type else answer.body[:200].decode(errors="replace")
+            )
             raise Rejected(words or f"The robot answered {answer.status}.", status=answer.status, body=answer.body)
         if answer.status >= 300:
-            raise BadReply(f"The robot answered {answer.status}; redirects are not followed.", status=answer.status, body=answer.body)
-        if not readable and (must_be_json or "html" in answer.content_type or "json" in answer.content_type and answer.body):
+            raise BadReply(
+                f"The robot answered {answer.status}; redirects are not followed.",
+                status=answer.status,
+                body=answer.body,
+            )
+        if not readable and (
+            must_be_json or "html" in answer.content_type or ("json" in answer.content_type and answer.body)
+        ):
             raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
         if _search(self.profile.replies.refused, reply) is True:
             raise Rejected(self._message(reply) or "The robot refused.", status=answer.status, body=answer.body)

@@ -16,7 +16,9 @@ def client_for(robot: Robot) -> RobotClient:
         kept = _clients.get(robot.pk)
         if kept is not None and kept[0] == robot.wiring:
             return kept[1]
-        made = RobotClient(slug=robot.slug, base_url=robot.base_url, profile=profile.load(robot.profile), credentials=robot.credentials)
+        made = RobotClient(
+            slug=robot.slug, base_url=robot.base_url, profile=profile.load(robot.profile), credentials=robot.credentials
+        )
         _clients[robot.pk] = (robot.wiring, made)
     if kept is not None:
         kept[1].close()

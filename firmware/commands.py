@@ -28,12 +28,19 @@ LONGEST_PAUSE_S = 0.25
 Outcome = journal.Outcome
 
 
-def submit(robot: Robot, user: User, *, name: str, params: Any, reason: str = "", key: str | None = None) -> tuple[Command, bool]:
+def submit(
+    robot: Robot, user: User, *, name: str, params: Any, reason: str = "", key: str | None = None
+) -> tuple[Command, bool]:
     """Accept a command and start it. Returns the row and whether it is new. Raises Problem, each journalled, without a row."""
     try:
         spec = profile.load(robot.profile)
         if name not in spec.commands:
-            raise Problem(400, "unknown_command", f"This robot knows no command {name!r}; it knows {', '.join(spec.commands) or 'none'}.", errors={"name": ["Unknown command."]})
+            raise Problem(
+                400,
+                "unknown_command",
+                f"This robot knows no command {name!r}; it knows {', '.join(spec.commands) or 'none'}.",
+                errors={"name": ["Unknown command."]},
+            )
         typed = parameters.check(spec.commands[name].params, params)
         return _accept(robot, user, spec, name, typed, reason, key)
     except BadProfile as error:
@@ -50,7 +57,9 @@ def _refused(robot: Robot, name: str, params: Any, reason: str, problem: Problem
     journal.record("command.refused", name[:60], robot=robot.slug, outcome=Outcome.DENIED, reason=reason, data=data)
 
 
-def _accept(robot: Robot, user: User, spec: Profile, name: str, params: dict[str, Any], reason: str, key: str | None) -> tuple[Command, bool]:
+def _accept(
+    robot: Robot, user: User, spec: Profile, name: str, params: dict[str, Any], reason: str, key: str | None
+) -> tuple[Command, bool]:
     digest = hashlib.sha256(msgspec.json.encode([name, params, reason], order="deterministic")).hexdigest()
     permissions.require(user, "robot.command", robot)
     now = timezone.now()
@@ -83,7 +92,11 @@ def _same_key(robot: Robot, user: User, key: str | None, digest: str) -> Command
     """The command that this idempotency key has made already. Raises 409 `duplicate` when it was another."""
     if key is None:
         return None
-    earlier = Command.objects.select_related("robot", "requested_by").filter(robot=robot, requested_by=user, idempotency_key=key).first()
+    earlier = (
+        Command.objects.select_related("robot", "requested_by")
+        .filter(robot=robot, requested_by=user, idempotency_key=key)
+        .first()
+    )
     if earlier is None:
         return None
     if earlier.created_at < timezone.now() - KEY_LIVES:
@@ -142,33 +155,74 @@ def _begin(command: Command) -> bool:
     """The last look before the wire: in time, and no stop in between."""
     now = timezone.now()
     if now >= command.deadline_at:
-        _end(command, CommandStatus.ACCEPTED, CommandStatus.EXPIRED, code="expired", detail="Not sent before its deadline.")
+        _end(
+            command,
+            CommandStatus.ACCEPTED,
+            CommandStatus.EXPIRED,
+            code="expired",
+            detail="Not sent before its deadline.",
+        )
         return False
     if command.kind == "motion" and RobotState.objects.filter(robot=command.robot, stop_latched=True).exists():
-        _end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail="The robot was stopped before the command was sent.")
+        _end(
+            command,
+            CommandStatus.ACCEPTED,
+            CommandStatus.CANCELLED,
+            code="stop_latched",
+            detail="The robot was stopped before the command was sent.",
+        )
         return False
     return command.advance(CommandStatus.ACCEPTED, CommandStatus.SENDING, sent_at=now, attempts=1)
 
 
 def _not_acknowledged(command: Command, client: RobotClient, error: FirmwareError, began_at: Any) -> None:
     if isinstance(error, Rejected):
-        _end(command, CommandStatus.SENDING, CommandStatus.REJECTED, code=error.code, detail=str(error), answered_at=timezone.now(), data={"status": error.status})
+        _end(
+            command,
+            CommandStatus.SENDING,
+            CommandStatus.REJECTED,
+            code=error.code,
+            detail=str(error),
+            answered_at=timezone.now(),
+            data={"status": error.status},
+        )
     elif not error.may_have_acted:
-        status = CommandStatus.EXPIRED if isinstance(error, Busy) and timezone.now() >= command.deadline_at else CommandStatus.FAILED
+        status = (
+            CommandStatus.EXPIRED
+            if isinstance(error, Busy) and timezone.now() >= command.deadline_at
+            else CommandStatus.FAILED
+        )
         _end(command, CommandStatus.SENDING, status, code=error.code, detail=str(error), sent_at=None, attempts=0)
     else:
         answered_at = timezone.now() if error.code == "bad_reply" else None
         shown, seen = _read_back(command, client) if answered_at else (False, [])
         if shown:
-            _end(command, CommandStatus.SENDING, CommandStatus.CONFIRMED, detail=f"{error} But the robot shows that it obeys.", seen=seen, sent_at=began_at, answered_at=answered_at)
+            _end(
+                command,
+                CommandStatus.SENDING,
+                CommandStatus.CONFIRMED,
+                detail=f"{error} But the robot shows that it obeys.",
+                seen=seen,
+                sent_at=began_at,
+                answered_at=answered_at,
+            )
         else:
             detail = f"{error} What the robot did is unknown; look at its state."
-            _end(command, CommandStatus.SENDING, CommandStatus.OUTCOME_UNKNOWN, code=error.code, detail=detail, seen=seen, sent_at=began_at, answered_at=answered_at)
+            _end(
+                command,
+                CommandStatus.SENDING,
+                CommandStatus.OUTCOME_UNKNOWN,
+                code=error.code,
+                detail=detail,
+                seen=seen,
+                sent_at=began_at,
+                answered_at=answered_at,
+            )
 
 
 def _acknowledged(command: Command, client: RobotClient, reply: Reply) -> None:
     spec = client.profile.commands[command.name]
-    times = {"sent_at": recorder._time(reply.sent_at), "answered_at": recorder._time(reply.ended_at)}
+    times: dict[str, Any] = {"sent_at": recorder.moment(reply.sent_at), "answered_at": recorder.moment(reply.ended_at)}
     if not spec.confirm:
         detail = "The robot answered; it reports nothing that could confirm it."
         _end(command, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, code="not_observable", detail=detail, **times)
@@ -176,10 +230,18 @@ def _acknowledged(command: Command, client: RobotClient, reply: Reply) -> None:
     with transaction.atomic():
         if not command.advance(CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, detail=reply.message[:500], **times):
             return
-        _tell("command.acknowledged", command, outcome=Outcome.OK, data={"status": reply.status, "message": reply.message})
+        _tell(
+            "command.acknowledged", command, outcome=Outcome.OK, data={"status": reply.status, "message": reply.message}
+        )
     shown, seen = _read_back(command, client)
     if shown:
-        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.CONFIRMED, detail="The robot's state shows that it obeys.", seen=seen)
+        _end(
+            command,
+            CommandStatus.ACKNOWLEDGED,
+            CommandStatus.CONFIRMED,
+            detail="The robot's state shows that it obeys.",
+            seen=seen,
+        )
     elif seen:
         detail = f"The robot answered {reply.message or reply.status!r}, but its state did not follow within {spec.confirm_within_s:g} s."
         _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="not_obeyed", detail=detail, seen=seen)
@@ -208,7 +270,15 @@ def _read_back(command: Command, client: RobotClient) -> tuple[bool, list[Observ
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
-def _end(command: Command, expected: str, status: str, *, seen: list[Observation] | None = None, data: dict[str, Any] | None = None, **changes: Any) -> None:
+def _end(
+    command: Command,
+    expected: str,
+    status: str,
+    *,
+    seen: list[Observation] | None = None,
+    data: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
     """End a command: its row, the readings that show why, and the journal, in one transaction."""
     now = timezone.now()
     if "detail" in changes:
@@ -219,7 +289,12 @@ def _end(command: Command, expected: str, status: str, *, seen: list[Observation
             return
         for observation in seen or []:
             told += recorder.apply(rows[command.robot_id], recorder.Contact(command.robot_id, now, observation))
-        _tell(f"command.{status}", command, outcome=_outcome(status), data={"code": command.code, "detail": command.detail, **(data or {})})
+        _tell(
+            f"command.{status}",
+            command,
+            outcome=_outcome(status),
+            data={"code": command.code, "detail": command.detail, **(data or {})},
+        )
         for tell in told:
             tell()
 
@@ -232,6 +307,6 @@ def _outcome(status: str) -> str:
 
 def _tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | None = None) -> None:
     shape = {"command": command.pk, "name": command.name, "params": command.params, "status": command.status}
-    journal.record(verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {}))
-
-
+    journal.record(
+        verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {})
+    )

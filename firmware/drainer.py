@@ -110,7 +110,12 @@ class Drainer:
         with self._changed:
             self._waiting.discard(id(unanswered))
             self._changed.notify_all()
-        log.info("link.late_end", what=unanswered.what, after_s=round(time.monotonic() - unanswered.since, 1), replied=bool(unanswered.reply))
+        log.info(
+            "link.late_end",
+            what=unanswered.what,
+            after_s=round(time.monotonic() - unanswered.since, 1),
+            replied=bool(unanswered.reply),
+        )
         unanswered.on_end(unanswered.reply)
 
 

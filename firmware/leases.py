@@ -29,7 +29,9 @@ def hold_share(owner: str, now: datetime) -> set[int]:
         PollLease.objects.filter(owner=owner, robot_id__in=surplus).update(owner="", until=now)
         return mine - set(surplus)
     free = Q(owner="") | Q(until__lt=now)
-    for robot_id in PollLease.objects.filter(free, robot__in=wanted).values_list("robot_id", flat=True)[: share - len(mine)]:
+    for robot_id in PollLease.objects.filter(free, robot__in=wanted).values_list("robot_id", flat=True)[
+        : share - len(mine)
+    ]:
         if PollLease.objects.filter(free, robot_id=robot_id).update(owner=owner, until=until) == 1:
             mine.add(robot_id)
     return mine

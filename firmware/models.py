@@ -47,7 +47,9 @@ class Site(models.Model):
 class Robot(models.Model):
     """A machine that we may command. Its slug never returns: a robot that goes is retired, not deleted."""
 
-    slug = models.SlugField(max_length=40, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Use a-z, 0-9 and -.")])
+    slug = models.SlugField(
+        max_length=40, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9-]*$", "Use a-z, 0-9 and -.")]
+    )
     name = models.CharField(max_length=80)
     profile = models.CharField(max_length=40, validators=[check_profile])
     base_url = models.CharField(max_length=200, validators=[network.check_base_url])
@@ -69,15 +71,15 @@ class Robot(models.Model):
     def __str__(self) -> str:
         return self.slug
 
-    def clean(self) -> None:
-        if self.simulated and settings.ENV.production:
-            raise ValidationError({"simulated": "A production system holds no simulated robots."})
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a new robot gets its state row in the same transaction."""
         with transaction.atomic():
             super().save(*args, **kwargs)
             RobotState.objects.get_or_create(robot=self)
+
+    def clean(self) -> None:
+        if self.simulated and settings.ENV.production:
+            raise ValidationError({"simulated": "A production system holds no simulated robots."})
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -199,9 +201,13 @@ class Command(models.Model):
         indexes = [
             models.Index(fields=["robot", "-id"]),
             models.Index(fields=["robot"], name="command_open", condition=models.Q(ended_at=None)),
-            models.Index(fields=["robot"], name="command_to_arrive", condition=models.Q(status="confirmed", done_at=None)),
+            models.Index(
+                fields=["robot"], name="command_to_arrive", condition=models.Q(status="confirmed", done_at=None)
+            ),
         ]
-        constraints = [models.UniqueConstraint(fields=["robot", "requested_by", "idempotency_key"], name="one_command_per_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["robot", "requested_by", "idempotency_key"], name="one_command_per_key")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} #{self.pk}"

@@ -13,7 +13,9 @@ KINDS = {"number": "a number", "integer": "a whole number", "text": "text", "fla
 def check(specs: Mapping[str, Param], given: Any) -> dict[str, Any]:
     """The parameters, typed, with defaults filled in. Raises Problem 400 with an error for each field."""
     if not isinstance(given, dict):
-        raise Problem(400, "invalid", "params must be an object.", errors={"params": ["Give an object, for example {}."]})
+        raise Problem(
+            400, "invalid", "params must be an object.", errors={"params": ["Give an object, for example {}."]}
+        )
     errors: dict[str, list[str]] = {}
     for unknown in sorted(given.keys() - specs.keys()):
         errors[f"params.{unknown}"] = [f"Unknown parameter; this command takes {', '.join(specs) or 'none'}."]
@@ -51,7 +53,13 @@ def _typed(spec: Param, value: Any) -> tuple[str | None, Any]:
     if spec.type == "integer" and value != int(value):
         return problem, None
     low, high, unit = spec.minimum, spec.maximum, f" {spec.unit}" if spec.unit else ""
-    if low is not None and value < low or high is not None and value > high:
-        bounds = f"from {low:g} to {high:g}" if low is not None and high is not None else f"at least {low:g}" if low is not None else f"at most {high:g}"
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = (
+            f"from {low:g} to {high:g}"
+            if low is not None and high is not None
+            else f"at least {low:g}"
+            if low is not None
+            else f"at most {high:g}"
+        )
         return f"Must be {bounds}{unit}; {value:g} is not.", None
     return None, int(value) if spec.type == "integer" else float(value)

@@ -114,7 +114,7 @@ class PollLoop:
         try:
             for name in names:
                 contact = self._read_one(schedule, name)
-                if contact is None or contact.error is not None and contact.error.code in ("unreachable", "no_reply"):
+                if contact is None or (contact.error is not None and contact.error.code in ("unreachable", "no_reply")):
                     self._put(contact)
                     break  # the rest would fare no better
                 self._put(contact)
@@ -213,7 +213,9 @@ class PollLoop:
                 del self.schedules[gone]
         for robot in robots.values():
             self._wire(robot)
-        unconfirmed = RobotState.objects.filter(robot_id__in=robots, stop_latched=True).exclude(stop_status=StopStatus.CONFIRMED)
+        unconfirmed = RobotState.objects.filter(robot_id__in=robots, stop_latched=True).exclude(
+            stop_status=StopStatus.CONFIRMED
+        )
         standing = {row.robot_id for row in unconfirmed if _stop_stands(row)}
         with self._lock:
             self.standing = standing

@@ -155,7 +155,9 @@ class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     reset: Reset | None = None
 
     def fields_of(self, read: str) -> Iterator[tuple[str, Field]]:
-        return ((name, field) for name, field in self.fields.items() if any(source.read == read for source in field.sources))
+        return (
+            (name, field) for name, field in self.fields.items() if any(source.read == read for source in field.sources)
+        )
 
     @property
     def state_read(self) -> str:
@@ -200,12 +202,18 @@ def _problems(profile: Profile) -> Iterator[tuple[str, str]]:
     """What the types alone do not see: (key, reason)."""
     yield from _path_problems(profile)
     yield from _field_problems(profile)
-    actions: dict[str, Action] = {f"commands.{name}": command for name, command in profile.commands.items()} | {"stop": profile.stop}
+    actions: dict[str, Action] = {f"commands.{name}": command for name, command in profile.commands.items()} | {
+        "stop": profile.stop
+    }
     if profile.reset:
         actions["reset"] = profile.reset
-    for key, part in {**{f"reads.{n}": r for n, r in profile.reads.items()}, **actions}.items():
+    reads: dict[str, Read | Action] = {f"reads.{name}": read for name, read in profile.reads.items()}
+    for key, part in (reads | actions).items():
         if part.token is not None and part.token not in profile.auth.tokens:
-            yield f"{key}.token", f"{part.token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens) or 'none'})"
+            yield (
+                f"{key}.token",
+                f"{part.token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens) or 'none'})",
+            )
     for name, command in profile.commands.items():
         yield from _command_problems(profile, name, command)
     yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
@@ -233,7 +241,10 @@ def _field_problems(profile: Profile) -> Iterator[tuple[str, str]]:
             yield f"fields.{name}.from", "names no source"
         for index, source in enumerate(field.sources):
             if source.read not in profile.reads:
-                yield f"fields.{name}.from[{index}].read", f"{source.read!r} is not one of reads ({', '.join(profile.reads)})"
+                yield (
+                    f"fields.{name}.from[{index}].read",
+                    f"{source.read!r} is not one of reads ({', '.join(profile.reads)})",
+                )
     for raw, state in profile.fields[MACHINE_STATE].map.items():
         if state not in MACHINE_STATES:
             yield f"fields.{MACHINE_STATE}.map.{raw}", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
@@ -255,12 +266,16 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Iterator
     yield from _condition_problems(profile, f"{key}.done", command.done, set(command.params))
 
 
-def _condition_problems(profile: Profile, key: str, conditions: list[Condition], params: set[str]) -> Iterator[tuple[str, str]]:
+def _condition_problems(
+    profile: Profile, key: str, conditions: list[Condition], params: set[str]
+) -> Iterator[tuple[str, str]]:
     for condition in conditions:
         for name, expected in condition.items():
             if name not in profile.fields:
                 yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
-            for missing in sorted(set(placeholders(expected.near if isinstance(expected, Near) else expected)) - params):
+            for missing in sorted(
+                set(placeholders(expected.near if isinstance(expected, Near) else expected)) - params
+            ):
                 yield key, f"${missing} is not one of the command's params"
 
 

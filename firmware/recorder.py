@@ -4,7 +4,7 @@ The only writer of RobotState. Every change is made on a locked row, raises its 
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import journal
+from accounts import context, journal
 from accounts.journal import iso
 from firmware import conditions, fallback, profile, state
 from firmware.client import Observation
@@ -22,6 +22,7 @@ from firmware.profile import MACHINE_STATE, Profile
 from robotctl import events
 
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]
+Tell = Callable[[], object]  # writes a journal row, last in the transaction
 ARRIVAL_WATCHED_FOR = timedelta(hours=1)
 
 
@@ -61,7 +62,7 @@ def record(contacts: list[Contact]) -> list[RobotState]:
     """Write a batch of contacts, and what follows from them: modes, restarts, stops that hold or were left, arrivals."""
     now = timezone.now()
     with changing(contact.robot_id for contact in contacts) as rows:
-        told: list[functools.partial[object]] = []
+        told: list[Tell] = []
         for contact in contacts:
             if contact.robot_id in rows:  # a robot may have gone meanwhile
                 told += apply(rows[contact.robot_id], contact)
@@ -73,7 +74,7 @@ def record(contacts: list[Contact]) -> list[RobotState]:
     return list(rows.values())
 
 
-def apply(row: RobotState, contact: Contact) -> list[functools.partial[object]]:
+def apply(row: RobotState, contact: Contact) -> list[Tell]:
     """One contact onto one row. Returns what is to be journalled, last in the transaction."""
     row.last_attempt_at = max(row.last_attempt_at or contact.at, contact.at)
     if contact.error is not None:
@@ -88,7 +89,7 @@ def apply(row: RobotState, contact: Contact) -> list[functools.partial[object]]:
     row.failures = 0
     row.successes += 1
     row.last_error = row.last_error_code = ""
-    row.last_contact_at = max(row.last_contact_at or _time(seen.ended_at), _time(seen.ended_at))
+    row.last_contact_at = max(row.last_contact_at or moment(seen.ended_at), moment(seen.ended_at))
     spec = profile.load(row.robot.profile)
     told = _restarts(row, spec, seen)
     for name, value in seen.values.items():
@@ -99,42 +100,61 @@ def apply(row: RobotState, contact: Contact) -> list[functools.partial[object]]:
     return told
 
 
-def _time(epoch_s: float) -> datetime:
+def moment(epoch_s: float) -> datetime:
+    """Epoch seconds as a time."""
     return datetime.fromtimestamp(epoch_s, UTC)
 
 
-def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[functools.partial[object]]:
+def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[Tell]:
     """A counter that only a restart takes back has fallen."""
     for name, value in seen.values.items():
         before = row.readings.get(name)
         if spec.fields[name].restart_when_falling and before and before[1] < seen.began_at and value < before[0]:
-            row.restarted_at = _time(seen.began_at)
-            return [functools.partial(journal.record, "robot.restarted", row.robot.slug, robot=row.robot.slug, data={name: [before[0], value]})]
+            row.restarted_at = moment(seen.began_at)
+            return [
+                functools.partial(
+                    journal.record,
+                    "robot.restarted",
+                    row.robot.slug,
+                    robot=row.robot.slug,
+                    data={name: [before[0], value]},
+                )
+            ]
     return []
 
 
-def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[functools.partial[object]]:
+def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[Tell]:
     """A latched stop: has the robot been read as stopped since the last attempt ended; has it left by itself?"""
     if not row.stop_latched:
         return []
     stopped = conditions.hold(spec.stop.stopped, seen.values)
     if row.stop_status != StopStatus.CONFIRMED:
         since = row.stop_answered_at
-        if stopped and since is not None and _time(seen.began_at) > since and not motion_unanswered(row.robot_id):
-            return [confirm_stop(row, _time(seen.began_at))]
+        if stopped and since is not None and moment(seen.began_at) > since and not motion_unanswered(row.robot_id):
+            return [confirm_stop(row, moment(seen.began_at))]
         return []
-    resetting = row.resetting_until is not None and row.resetting_until > _time(seen.began_at)
-    confirmed_before = row.stop_confirmed_at is not None and row.stop_confirmed_at < _time(seen.began_at)
+    resetting = row.resetting_until is not None and row.resetting_until > moment(seen.began_at)
+    confirmed_before = row.stop_confirmed_at is not None and row.stop_confirmed_at < moment(seen.began_at)
     if not stopped and row.stop_left_at is None and not resetting and confirmed_before:
-        row.stop_left_at = _time(seen.began_at)
+        row.stop_left_at = moment(seen.began_at)
         data = {"machine_state": seen.values[MACHINE_STATE]}
-        return [functools.partial(journal.record, "stop.left", row.robot.slug, robot=row.robot.slug, outcome=journal.Outcome.FAILED, reason="the robot left its stop by itself", data=data)]
+        return [
+            functools.partial(
+                journal.record,
+                "stop.left",
+                row.robot.slug,
+                robot=row.robot.slug,
+                outcome=journal.Outcome.FAILED,
+                reason="the robot left its stop by itself",
+                data=data,
+            )
+        ]
     if stopped:
         row.stop_left_at = None
     return []
 
 
-def confirm_stop(row: RobotState, at: datetime) -> functools.partial[object]:
+def confirm_stop(row: RobotState, at: datetime) -> Tell:
     """The robot reads stopped. Returns the journal row to be written."""
     row.stop_status, row.stop_confirmed_at, row.stop_left_at = StopStatus.CONFIRMED, at, None
     took_s = (at - row.stop_at).total_seconds() if row.stop_at else None
@@ -149,7 +169,7 @@ def motion_unanswered(robot_id: int) -> bool:
     return sent.exclude(status__in=[CommandStatus.FAILED, CommandStatus.EXPIRED, CommandStatus.CANCELLED]).exists()
 
 
-def _change_mode(row: RobotState, now: datetime) -> list[functools.partial[object]]:
+def _change_mode(row: RobotState, now: datetime) -> list[Tell]:
     """Write the mode down when it is another than the last one written."""
     spec = profile.load(row.robot.profile)
     facts = state.contacts(row.robot, row, spec)
@@ -157,9 +177,15 @@ def _change_mode(row: RobotState, now: datetime) -> list[functools.partial[objec
     if old == new:
         return []
     row.recorded_mode = new
-    why = fallback.why(new, facts, now) + (f" {row.last_error}" if row.last_error and new in ("degraded", "offline") else "")
+    why = fallback.why(new, facts, now) + (
+        f" {row.last_error}" if row.last_error and new in ("degraded", "offline") else ""
+    )
     Transition.objects.create(robot=row.robot, at=now, old=old, new=new, reason=why[:300])
-    return [functools.partial(journal.record, f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old})]
+    return [
+        functools.partial(
+            journal.record, f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old}
+        )
+    ]
 
 
 def look_at_modes(robot_ids: Iterable[int]) -> None:
@@ -175,10 +201,12 @@ def look_at_modes(robot_ids: Iterable[int]) -> None:
                 tell()
 
 
-def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[functools.partial[object]]:
+def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[Tell]:
     """Commands whose robot has reached what they asked for: one query for the batch."""
-    waiting = Command.objects.filter(robot_id__in=rows, status=CommandStatus.CONFIRMED, done_at=None, created_at__gt=now - ARRIVAL_WATCHED_FOR)
-    told: list[functools.partial[object]] = []
+    waiting = Command.objects.filter(
+        robot_id__in=rows, status=CommandStatus.CONFIRMED, done_at=None, created_at__gt=now - ARRIVAL_WATCHED_FOR
+    )
+    told: list[Tell] = []
     for command in waiting.order_by("robot_id", "-pk"):
         row = rows[command.robot_id]
         spec = profile.load(row.robot.profile).commands.get(command.name)
@@ -188,9 +216,18 @@ def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[functools.part
         values = {name: value for name, (value, began_at) in row.readings.items() if began_at > since}
         if conditions.hold(spec.done, values, command.params):
             Command.objects.filter(pk=command.pk, done_at=None).update(done_at=now)
-            told.append(functools.partial(journal.record, "command.done", str(command), robot=row.robot.slug, data={"command": command.pk}, origin=_origin(command)))
+            told.append(
+                functools.partial(
+                    journal.record,
+                    "command.done",
+                    str(command),
+                    robot=row.robot.slug,
+                    data={"command": command.pk},
+                    origin=_origin(command),
+                )
+            )
     return told
 
 
-def _origin(command: Command) -> "journal.context.Origin":
-    return journal.context.Origin(request_id=command.request_id)
+def _origin(command: Command) -> context.Origin:
+    return context.Origin(request_id=command.request_id)

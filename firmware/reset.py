@@ -42,7 +42,13 @@ def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
         status = "rejected" if error.code == "rejected" else "outcome_unknown" if error.may_have_acted else "failed"
         code, detail = error.code, str(error)
     _finish(robot, reason, status, code, detail, seen)
-    return {"robot": robot.slug, "status": status, "code": code, "detail": detail, "elapsed_ms": round((time.monotonic() - began) * 1000, 1)}
+    return {
+        "robot": robot.slug,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
+    }
 
 
 def _begin(robot: Robot, spec: Profile, reason: str) -> None:
@@ -74,11 +80,19 @@ def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | Non
         seen[:] = [client.read(spec.state_read)]
         if _is_stopped(spec, seen[0]):
             if out_since is not None:
-                return "failed", "not_obeyed", "The robot left its stop and went back into it; a hardware stop is cleared at the robot."
+                return (
+                    "failed",
+                    "not_obeyed",
+                    "The robot left its stop and went back into it; a hardware stop is cleared at the robot.",
+                )
         else:
             out_since = out_since or began
             if began - out_since >= hold_s:
-                return "confirmed", None, f"The robot reads {seen[0].values.get(MACHINE_STATE)} and has stayed so for {hold_s:g} s."
+                return (
+                    "confirmed",
+                    None,
+                    f"The robot reads {seen[0].values.get(MACHINE_STATE)} and has stayed so for {hold_s:g} s.",
+                )
         time.sleep(PAUSE_S)
     return "failed", "not_obeyed", "The robot still reads stopped."
 
@@ -101,7 +115,20 @@ def _finish(robot: Robot, reason: str, status: str, code: str | None, detail: st
             row.stop_status = row.stop_by = row.stop_at = row.stop_reason = None
             row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
             row.stop_attempts = 0
-        outcome = journal.Outcome.OK if status == "confirmed" else journal.Outcome.UNKNOWN if status == "outcome_unknown" else journal.Outcome.FAILED
-        journal.record(f"reset.{status}", robot.slug, robot=robot.slug, outcome=outcome, reason=reason, data={"code": code, "detail": detail})
+        outcome = (
+            journal.Outcome.OK
+            if status == "confirmed"
+            else journal.Outcome.UNKNOWN
+            if status == "outcome_unknown"
+            else journal.Outcome.FAILED
+        )
+        journal.record(
+            f"reset.{status}",
+            robot.slug,
+            robot=robot.slug,
+            outcome=outcome,
+            reason=reason,
+            data={"code": code, "detail": detail},
+        )
         for tell in told:
             tell()

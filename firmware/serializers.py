@@ -17,7 +17,19 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
 
     class Meta:
         model = Robot
-        fields = ["slug", "name", "profile", "base_url", "credentials", "credentials_set", "poll_interval_s", "enabled", "simulated", "site", "created_at"]
+        fields = [
+            "slug",
+            "name",
+            "profile",
+            "base_url",
+            "credentials",
+            "credentials_set",
+            "poll_interval_s",
+            "enabled",
+            "simulated",
+            "site",
+            "created_at",
+        ]
         read_only_fields = ["created_at"]
 
     def get_credentials_set(self, robot: Robot) -> bool:
@@ -79,7 +91,9 @@ class GrantRequest(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         fields: dict[str, Any] = super().get_fields()
-        fields["from"] = serializers.DateTimeField(required=False, allow_null=True)  # a keyword of Python, not of the API
+        fields["from"] = serializers.DateTimeField(
+            required=False, allow_null=True
+        )  # a keyword of Python, not of the API
         fields["until"] = serializers.DateTimeField(required=False, allow_null=True)
         return fields
 

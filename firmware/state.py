@@ -32,13 +32,25 @@ def reading(robot: Robot, row: RobotState, spec: Profile, name: str, now: dateti
     field = spec.fields[name]
     value, observed_at = row.observed(name)
     life = live_for_s(robot, spec, field)
-    shape = {"value": None, "unit": field.unit, "observed_at": None, "age_s": None, "quality": "never", "live_for_s": life}
+    shape = {
+        "value": None,
+        "unit": field.unit,
+        "observed_at": None,
+        "age_s": None,
+        "quality": "never",
+        "live_for_s": life,
+    }
     if observed_at is None:
         return shape
     age_s = max(0.0, (now - observed_at).total_seconds())
     too_old = age_s > NUMBER_SHOWN_S and isinstance(value, int | float) and not isinstance(value, bool)
     quality = "live" if age_s <= life else "stale"
-    return shape | {"value": None if too_old else value, "observed_at": iso(observed_at), "age_s": round(age_s, 3), "quality": quality}
+    return shape | {
+        "value": None if too_old else value,
+        "observed_at": iso(observed_at),
+        "age_s": round(age_s, 3),
+        "quality": quality,
+    }
 
 
 def stop_shape(row: RobotState) -> dict[str, Any]:
@@ -113,14 +125,21 @@ def forbidden(robot: Robot, row: RobotState, spec: Profile, name: str, now: date
     if command.kind == "motion" and machine["quality"] != "live":
         return _no("state_forbids", "The robot's state is not live; motion needs to know it.")
     if command.states and machine["value"] not in command.states:
-        return _no("state_forbids", f"The robot is {machine['value'] or 'in an unknown state'}; {name} needs {' or '.join(command.states)}.")
+        return _no(
+            "state_forbids",
+            f"The robot is {machine['value'] or 'in an unknown state'}; {name} needs {' or '.join(command.states)}.",
+        )
     return {"allowed": True, "code": None, "reason": None}
 
 
 def reset_shape(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[str, Any]:
     """Whether there is a stop to leave."""
     if spec.reset is None:
-        return _no("no_reset", "This kind of robot offers no reset.") if not row.stop_latched else {"allowed": True, "code": None, "reason": None}
+        return (
+            _no("no_reset", "This kind of robot offers no reset.")
+            if not row.stop_latched
+            else {"allowed": True, "code": None, "reason": None}
+        )
     machine = reading(robot, row, spec, MACHINE_STATE, now)
     if row.stop_latched or machine["value"] in spec.reset.from_states:
         return {"allowed": True, "code": None, "reason": None}

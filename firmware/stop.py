@@ -20,7 +20,7 @@ from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, FirmwareError
-from firmware.models import Robot, StopStatus
+from firmware.models import Robot, RobotState, StopStatus
 
 ANSWER_WITHIN_S = 3.0
 WIRE_WITHIN_S = 2.6  # the rest is for writing it down before answering
@@ -106,7 +106,11 @@ def attempt(client: RobotClient, result: StopResult) -> None:
         if error.code == "no_reply":
             return  # nothing is to be asked of a robot that has not answered
     else:
-        result.sent_at, result.status, result.detail = reply.sent_at, StopStatus.SENT, "Delivered; not yet read as stopped."
+        result.sent_at, result.status, result.detail = (
+            reply.sent_at,
+            StopStatus.SENT,
+            "Delivered; not yet read as stopped.",
+        )
     result.answered_at = time.time()
     _read_back(client, result)
 
@@ -134,7 +138,9 @@ def _latch(robots: list[Robot], by: str, reason: str, began_at: float) -> None:
             for row in rows.values():
                 row.stop_latched, row.stop_status = True, StopStatus.NOT_CONFIRMED
                 row.stop_by, row.stop_at, row.stop_reason = by, _time(began_at), reason
-                row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = row.resetting_until = None
+                row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = (
+                    row.resetting_until
+                ) = None
                 row.stop_attempts = 0
             for robot in robots:
                 journal.record("stop.requested", robot.slug, robot=robot.slug, reason=reason)
@@ -152,7 +158,7 @@ def record_results(results: list[StopResult]) -> None:
         log.exception("stop.not_recorded", robots=[result.robot.slug for result in results])
 
 
-def _record_one(row: recorder.RobotState, result: StopResult) -> None:
+def _record_one(row: RobotState, result: StopResult) -> None:
     if not row.stop_latched or row.stop_status == StopStatus.CONFIRMED:
         return
     row.stop_attempts += result.attempts
@@ -175,7 +181,14 @@ def _record_one(row: recorder.RobotState, result: StopResult) -> None:
         row.stop_status = result.status
         if first or changed:  # a standing order is journalled when something is new, not with every try
             outcome = journal.Outcome.UNKNOWN if result.status == StopStatus.SENT else journal.Outcome.FAILED
-            journal.record(f"stop.{result.status}", row.robot.slug, robot=row.robot.slug, outcome=outcome, reason=result.detail, data={"attempts": row.stop_attempts})
+            journal.record(
+                f"stop.{result.status}",
+                row.robot.slug,
+                robot=row.robot.slug,
+                outcome=outcome,
+                reason=result.detail,
+                data={"attempts": row.stop_attempts},
+            )
     for tell in told:
         tell()
 

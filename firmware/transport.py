@@ -121,7 +121,9 @@ class _OneWrite:
             timeout = min(self.timeout or 60.0, exchange.remaining_s())
             sock = socket.create_connection((address, self.port), timeout)
         except TimeoutError as error:
-            raise urllib3.exceptions.ConnectTimeoutError(self, f"no connection to {address}:{self.port} in time") from error  # type: ignore[arg-type]
+            raise urllib3.exceptions.ConnectTimeoutError(
+                self, f"no connection to {address}:{self.port} in time"
+            ) from error  # type: ignore[arg-type]
         except OSError as error:
             words = f"{error.strerror or error} ({address}:{self.port})"
             raise urllib3.exceptions.NewConnectionError(self, words) from error  # type: ignore[arg-type]
@@ -215,12 +217,16 @@ class Transport:
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.headers.clear()
-        self.session.headers.update({"User-Agent": "robotctl", "Accept": "application/json", "Accept-Encoding": "identity"})
+        self.session.headers.update(
+            {"User-Agent": "robotctl", "Accept": "application/json", "Accept-Encoding": "identity"}
+        )
         if not needs.keep_alive:
             self.session.headers["Connection"] = "close"
         self._adapters: dict[int, Adapter] = {}
 
-    def prepare(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> requests.PreparedRequest:
+    def prepare(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
+    ) -> requests.PreparedRequest:
         """Build a request once; it may be sent any number of times."""
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
@@ -278,7 +284,9 @@ def _root(error: BaseException) -> BaseException:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
             inner = next((arg for arg in reversed(error.args) if isinstance(arg, BaseException)), None)
-        if inner is None and isinstance(error, urllib3.exceptions.ReadTimeoutError | urllib3.exceptions.ConnectTimeoutError):
+        if inner is None and isinstance(
+            error, urllib3.exceptions.ReadTimeoutError | urllib3.exceptions.ConnectTimeoutError
+        ):
             return TimeoutError(str(error).rpartition(": ")[2])
         if inner is None:
             return error

@@ -65,7 +65,11 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
     http_method_names = ["get", "patch", "delete", "head", "options"]
 
     def get_object(self) -> Robot:
-        return robot_or_404(self.request, self.kwargs["slug"], "robot.view" if self.request.method in ("GET", "HEAD") else "robot.configure")
+        return robot_or_404(
+            self.request,
+            self.kwargs["slug"],
+            "robot.view" if self.request.method in ("GET", "HEAD") else "robot.configure",
+        )
 
     def perform_destroy(self, instance: Robot) -> None:
         instance.retired_at, instance.enabled = timezone.now(), False
@@ -115,7 +119,9 @@ class RobotCommands(generics.ListAPIView[Command]):
     @extend_schema(
         request=CommandRequest,
         responses={201: CommandReply, 200: CommandReply},
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Required with API tokens.")],
+        parameters=[
+            OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Required with API tokens.")
+        ],
     )
     def post(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug, "robot.command")
@@ -124,13 +130,31 @@ class RobotCommands(generics.ListAPIView[Command]):
             given.is_valid(raise_exception=True)
         except exceptions.ValidationError as error:
             name = request.data.get("name") if isinstance(request.data, dict) else None
-            journal.record("command.refused", str(name or "")[:60], robot=slug, outcome=journal.Outcome.DENIED, data={"code": "invalid", "errors": error.detail})
+            journal.record(
+                "command.refused",
+                str(name or "")[:60],
+                robot=slug,
+                outcome=journal.Outcome.DENIED,
+                data={"code": "invalid", "errors": error.detail},
+            )
             raise
         wanted = given.validated_data
         key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
         if key is None and by_token(request):
-            raise Problem(400, "idempotency_key_required", "With an API token, give the header Idempotency-Key.", errors={"Idempotency-Key": ["This header is required."]})
-        command, new = commands.submit(robot, signed_in(request), name=wanted["name"], params=wanted["params"], reason=wanted["reason"], key=key and key[:200])
+            raise Problem(
+                400,
+                "idempotency_key_required",
+                "With an API token, give the header Idempotency-Key.",
+                errors={"Idempotency-Key": ["This header is required."]},
+            )
+        command, new = commands.submit(
+            robot,
+            signed_in(request),
+            name=wanted["name"],
+            params=wanted["params"],
+            reason=wanted["reason"],
+            key=key and key[:200],
+        )
         commands.running.wait(command.pk, wanted["wait_s"])
         command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
         return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
@@ -186,7 +210,14 @@ class StopReset(APIView):
         try:
             return Response(reset.reset(robot, reason=given.validated_data["reason"]))
         except Problem as problem:
-            journal.record("reset.refused", robot.slug, robot=robot.slug, outcome=journal.Outcome.DENIED, reason=given.validated_data["reason"], data={"code": problem.code})
+            journal.record(
+                "reset.refused",
+                robot.slug,
+                robot=robot.slug,
+                outcome=journal.Outcome.DENIED,
+                reason=given.validated_data["reason"],
+                data={"code": problem.code},
+            )
             raise
 
 
@@ -196,4 +227,6 @@ class Profiles(APIView):
     @extend_schema(responses={200: dict})
     def get(self, request: Request) -> Response:
         permissions.require(request.user, "robot.configure")
-        return Response({"results": [{"name": name, "title": profile.load(name).about.title} for name in profile.available()]})
+        return Response(
+            {"results": [{"name": name, "title": profile.load(name).about.title} for name in profile.available()]}
+        )

@@ -29,13 +29,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     preselected: tuple[str, ...] = ()
 
-    async def connect(self) -> None:
-        self.hub = hub.current()
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.user: User | None = None
         self.client: hub.Client | None = None
+        self.writer: asyncio.Task[None] | None = None
+        self.rechecking: asyncio.Task[None] | None = None
         self.errors = 0
         self.asked: list[str] = []
         self.session_key, self.token_digest = "", ""
+
+    async def connect(self) -> None:
+        self.hub = hub.current()
         await self.accept()
         code = await self._sign_in()
         if code is not None:
@@ -47,7 +52,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.hub.add(self.client)
         self.hub.rights_listeners.add(self._rights_changed)
         self.writer = asyncio.create_task(self._write())
-        self.client.notice(frame("hello", server_time=iso(timezone.now()), heartbeat_s=protocol.HEARTBEAT_S, user=self.user.username))
+        self.client.notice(
+            frame("hello", server_time=iso(timezone.now()), heartbeat_s=protocol.HEARTBEAT_S, user=self.user.username)
+        )
         if self.preselected:
             await self._subscribe(Subscribe(list(self.preselected)))
 
@@ -55,6 +62,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if self.client is not None:
             self.hub.remove(self.client)
             self.hub.rights_listeners.discard(self._rights_changed)
+        if self.writer is not None:
             self.writer.cancel()
 
     async def _write(self) -> None:
@@ -87,7 +95,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def _rights_changed(self, user_id: int | None) -> None:
         if self.user is not None and user_id in (None, self.user.pk):
-            self._rechecking = asyncio.get_running_loop().create_task(self._check_again())
+            self.rechecking = asyncio.get_running_loop().create_task(self._check_again())
 
     async def _check_again(self) -> None:
         """Rights have changed: look the person up anew, and leave what they may not see any more."""
@@ -171,7 +179,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self._error("not_found", f"There is no topic {topic} that you may see.", topic=topic)
             # Whoever asks again for a topic gets its whole state again.
             again = {topic for topic in message.topics if topic in allowed}
-            for _, _, text in await in_database(snapshot.states, new | again):
+            for topic, seq, text in await in_database(snapshot.states, new | again):
+                self.hub.note(topic, seq)
                 self.client.notice(text)
             if message.resume_from is not None:
                 await self._replay(message.resume_from)

@@ -7,9 +7,9 @@ none is lost with the bus; the same sweep finds robots whose state has moved on 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import redis.asyncio
 import structlog
@@ -29,6 +29,9 @@ SWEEP_WITHOUT_BUS_S = 0.5
 RECONNECT_S = 1.0
 MOST_EVENTS_WAITING = 2_000
 SLOW_AFTER_S = 20.0
+
+Send = Callable[[str], Coroutine[Any, Any, None]]
+Close = Callable[[int], Coroutine[Any, Any, None]]
 
 log = structlog.get_logger(__name__)
 _database_threads = ThreadPoolExecutor(4, thread_name_prefix="hub-db")
@@ -50,7 +53,7 @@ async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 class Client:
     """One socket's outbox: newest state per topic, events in order, and one writer that empties it."""
 
-    def __init__(self, send: Callable[[str], Awaitable[None]], close: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, send: Send, close: Close) -> None:
         self.send, self.close = send, close
         self.topics: set[str] = set()
         self._notices: deque[str] = deque()
@@ -153,7 +156,9 @@ class Hub:
     # --- from the bus -----------------------------------------------------------------------------------------------
     async def _listen(self) -> None:
         while True:
-            bus = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=None, health_check_interval=5)
+            bus = redis.asyncio.Redis.from_url(
+                settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=None, health_check_interval=5
+            )
             try:
                 async with bus.pubsub() as subscription:
                     await subscription.subscribe(events.CHANNEL)
@@ -183,9 +188,13 @@ class Hub:
         elif topic == "rights":
             self._rights(text)
 
-    def _state(self, topic: str, seq: int, text: str) -> None:
+    def note(self, topic: str, seq: int) -> None:
+        """A robot's state at `seq` has gone through here."""
         slug = topic.partition(".")[2]
         self._seen[slug] = max(self._seen.get(slug, 0), seq)
+
+    def _state(self, topic: str, seq: int, text: str) -> None:
+        self.note(topic, seq)
         for client in self.topics.get(topic, ()):
             client.state(topic, text)
 
@@ -229,7 +238,9 @@ class Hub:
         missed = {slug for slug in watched if current.get(slug, 0) > self._seen.get(slug, 0)}
         if missed:
             wanted = [f"{kind}.{slug}" for slug in missed for kind in ("robot", "tile")]
-            for topic, seq, text in await in_database(snapshot.states, [topic for topic in wanted if topic in self.topics], "state"):
+            for topic, seq, text in await in_database(
+                snapshot.states, [topic for topic in wanted if topic in self.topics], "state"
+            ):
                 self._state(topic, seq, text)
 
     def _close_the_slow(self, now: float) -> None:
@@ -245,5 +256,3 @@ def current() -> Hub:
     """This process's hub (one per event loop: a process has one, a test may have several)."""
     loop = asyncio.get_running_loop()
     return _hubs.setdefault(loop, Hub())
-
-

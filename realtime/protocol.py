@@ -58,9 +58,10 @@ def parse(text: str | None) -> Message:
     if len(text) > LONGEST_MESSAGE:
         raise BadMessage(f"A message has at most {LONGEST_MESSAGE} characters.")
     try:
-        return _decoder.decode(text)
+        message: Message = _decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise BadMessage(str(error)) from error
+    return message
 
 
 def frame(kind: str, **content: Any) -> str:

@@ -8,6 +8,10 @@ from realtime import views
 urlpatterns = [
     path("", views.fleet, name="fleet"),
     path("robots/<slug:slug>/", views.robot, name="robot-page"),
-    path("sign-in/", auth_views.LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True), name="sign-in"),
+    path(
+        "sign-in/",
+        auth_views.LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True),
+        name="sign-in",
+    ),
     path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
 ]

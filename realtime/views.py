@@ -22,7 +22,12 @@ def _frame(request: HttpRequest, title: str) -> dict[str, Any]:
     """What every page shows: who, and which buttons belong there."""
     assert isinstance(request.user, User)
     rights = permissions.rights(request.user)
-    return {"title": title, "person": request.user, "rights": rights, "boot": {"user": request.user.username, "rights": sorted(rights), "server_time": journal.iso(timezone.now())}}
+    return {
+        "title": title,
+        "person": request.user,
+        "rights": rights,
+        "boot": {"user": request.user.username, "rights": sorted(rights), "server_time": journal.iso(timezone.now())},
+    }
 
 
 @login_required
@@ -32,7 +37,9 @@ def fleet(request: HttpRequest) -> HttpResponse:
     robots = list(permissions.visible(context["person"], IN_SERVICE))
     now = timezone.now()
     context["boot"]["robots"] = [state.tile(state.document(robot, robot.state, now)) for robot in robots]
-    context["boot"]["sites"] = [{"name": site.name, "rail_m": [site.rail_start_m, site.rail_end_m]} for site in Site.objects.all()]
+    context["boot"]["sites"] = [
+        {"name": site.name, "rail_m": [site.rail_start_m, site.rail_end_m]} for site in Site.objects.all()
+    ]
     if not robots:
         modes = [state.mode(robot, robot.state, profile.load(robot.profile), now) for robot in IN_SERVICE]
         context["overview"] = {"total": len(modes), "modes": {mode: modes.count(mode) for mode in sorted(set(modes))}}
@@ -53,8 +60,15 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
         "robot": state.document(shown, shown.state, timezone.now()),
         "rights": sorted(permissions.rights(context["person"], shown)),
         "kind": spec.about.title,
-        "fields": {name: {"title": field.title or name, "unit": field.unit} for name, field in spec.fields.items() if field.shown},
-        "commands": {name: {"title": command.title or name, "class": command.kind, "params": _params(command.params)} for name, command in spec.commands.items()},
+        "fields": {
+            name: {"title": field.title or name, "unit": field.unit}
+            for name, field in spec.fields.items()
+            if field.shown
+        },
+        "commands": {
+            name: {"title": command.title or name, "class": command.kind, "params": _params(command.params)}
+            for name, command in spec.commands.items()
+        },
         "last_commands": [state.command_shape(command) for command in commands],
         "story": [{key: value for key, value in row.items() if key != "address"} for row in journal.as_dicts(story)],
     }
@@ -83,6 +97,11 @@ def problem_page(status: int) -> Any:
     """A page for what went wrong, that says what to do."""
 
     def page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-        return render(request, "problem.html", {"status": status, "detail": str(exception) if status == 403 else ""}, status=status)
+        return render(
+            request,
+            "problem.html",
+            {"status": status, "detail": str(exception) if status == 403 else ""},
+            status=status,
+        )
 
     return page

@@ -130,7 +130,9 @@ def _database(reader: Reader, var: Path) -> dict[str, Any]:
         if not database.get("ENGINE"):
             raise ValueError("no engine")
     except (ValueError, KeyError, ImproperlyConfigured):
-        reader.problems.append("DATABASE_URL: not a database URL (sqlite:///path or postgres://user:password@host:port/name).")
+        reader.problems.append(
+            "DATABASE_URL: not a database URL (sqlite:///path or postgres://user:password@host:port/name)."
+        )
         return {}
     return database
 
@@ -170,7 +172,9 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
             secret_key = secret_key or _kept_secret(var / "keys" / "secret-key", lambda: secrets.token_urlsafe(50))
             keys = keys or [_kept_secret(var / "keys" / "robot-credentials", lambda: Fernet.generate_key().decode())]
         except OSError as error:
-            raise ImproperlyConfigured(f"robotctl cannot write to {var} ({error.strerror}): set ROBOTCTL_VAR to a folder it may write to.") from error
+            raise ImproperlyConfigured(
+                f"robotctl cannot write to {var} ({error.strerror}): set ROBOTCTL_VAR to a folder it may write to."
+            ) from error
     return Environment(
         production=production,
         testing=testing,

@@ -33,7 +33,10 @@ def ready(request: HttpRequest) -> JsonResponse:
     checks = {name: check() for name, check in CHECKS.items()}
     states = {state for state, _ in checks.values()}
     status = "not_ready" if "failed" in states else "degraded" if "degraded" in states else "ready"
-    body = {"status": status, "checks": {name: {"status": state, "detail": detail} for name, (state, detail) in checks.items()}}
+    body = {
+        "status": status,
+        "checks": {name: {"status": state, "detail": detail} for name, (state, detail) in checks.items()},
+    }
     return JsonResponse(body, status=503 if status == "not_ready" else 200)
 
 
@@ -53,7 +56,11 @@ def _migrations() -> Check:
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
         return "failed", "The database does not answer."
-    return ("failed", f"{len(waiting)} migrations are not applied: run `manage.py migrate`.") if waiting else ("ok", "all applied")
+    return (
+        ("failed", f"{len(waiting)} migrations are not applied: run `manage.py migrate`.")
+        if waiting
+        else ("ok", "all applied")
+    )
 
 
 def _bus() -> Check:
@@ -81,7 +88,9 @@ def _scheduled_work() -> Check:
     except DatabaseError:
         return "failed", "The database does not answer."
     if age is None or age > WORK_SILENT_AFTER:
-        return "degraded", "No sign of life from beat and worker" + (f" for {age.total_seconds():.0f} s." if age else " yet.")
+        return "degraded", "No sign of life from beat and worker" + (
+            f" for {age.total_seconds():.0f} s." if age else " yet."
+        )
     return "ok", f"last sign of life {age.total_seconds():.0f} s ago"
 
 

@@ -7,7 +7,14 @@ from rest_framework import exceptions, status
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.response import Response
 
-TITLES = {400: "Invalid", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 405: "Method not allowed", 409: "Conflict"}
+TITLES = {
+    400: "Invalid",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+}
 
 
 class Pages(PageNumberPagination):
@@ -60,7 +67,13 @@ def body(exc: Exception) -> dict[str, Any]:
         code, detail, number = str(exc.get_codes()), str(exc.detail), exc.status_code
     else:
         code, detail, number = "permission_denied", str(exc) or "You may not do this.", status.HTTP_403_FORBIDDEN
-    shape: dict[str, Any] = {"type": f"about:blank#{code}", "title": TITLES.get(number, "Error"), "status": number, "detail": detail, "code": code}
+    shape: dict[str, Any] = {
+        "type": f"about:blank#{code}",
+        "title": TITLES.get(number, "Error"),
+        "status": number,
+        "detail": detail,
+        "code": code,
+    }
     if errors:
         shape["errors"] = errors
     return shape

@@ -5,6 +5,7 @@ What is wrong is said in a line that names the mend; a traceback here is a bug.
 
 import errno
 import fcntl
+import logging
 import os
 import socket
 import stat
@@ -29,7 +30,7 @@ class StartError(Exception):
 
 def make_folders(var: Path) -> None:
     try:
-        for folder in (var, var / "run", var / "log"):
+        for folder in (var, var / "run", var / "log", var / "static"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (var / "run" / "lock").open("a"):
             pass
@@ -112,6 +113,7 @@ def prepare_database(*, demo: bool) -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "robotctl.settings")
     django.setup()
+    logging.getLogger("robotctl.events").setLevel(logging.ERROR)  # that the bus is not there yet is no news here
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):

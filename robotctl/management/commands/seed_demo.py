@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts import journal
-from accounts.models import User
+from accounts.models import JournalEntry, User
 from firmware.models import Robot, Site
 
 PEOPLE = ("admin", "engineer", "operator", "viewer", "auditor")
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.ENV.production:
             raise CommandError("The demo is not for production.")
-        if User.objects.exists() or journal.JournalEntry.objects.filter(verb=SEEDED).exists():
+        if User.objects.exists() or JournalEntry.objects.filter(verb=SEEDED).exists():
             return
         plan = json.loads((settings.ENV.var / "demo.json").read_text())
         password = self._password()
