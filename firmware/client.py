@@ -12,19 +12,21 @@ from urllib.parse import quote
 import jmespath
 import msgspec
 import requests
+from jmespath.exceptions import JMESPathError
 from urllib3.util.retry import Retry
 
 from firmware.errors import BadReply, Busy, FirmwareError, Rejected
-from firmware.profile import PLACEHOLDER, Action, Field, Profile
+from firmware.profile import PLACEHOLDER, Action, Field, Profile, Read
 from firmware.slots import Slots
 from firmware.transport import ACTION_RETRY, POLL_RETRY, READ_RETRY, Answer, Exchange, Transport
-
-_search = jmespath.search
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one read said. `began_at` (epoch s) is the age that its values are given: never younger than they are."""
+    """What one read said. `began_at` (epoch s) is the age that its values are given: never younger than they are.
+
+    It is when the read began, or when the robot took the values, if its profile tells where it says so and that is earlier.
+    """
 
     read: str
     values: dict[str, Any]
@@ -60,7 +62,7 @@ class RobotClient:
 
     # --- verbs ------------------------------------------------------------------------------------------------------
     def read(self, name: str, *, polling: bool = False, urgent: bool = False) -> Observation:
-        """One read of the profile. Raises FirmwareError.
+        """One read of the profile; without values when the robot says that there is nothing to read now. Raises FirmwareError.
 
         `polling`: the next tick is the retry. `urgent`: a stop was just answered, and its read-back queues for nothing.
         """
@@ -74,13 +76,13 @@ class RobotClient:
             reading=not urgent,
             skip_turn=urgent,
         )
+        if answer.status in read.absent:
+            return Observation(name, {}, answer.began_at, answer.ended_at)
         reply = self._parse(answer, must_be_json=True)
-        values = {}
-        for field_name, spec in self.profile.fields_of(name):
-            value = extract(spec, name, reply)
-            if value is not None:
-                values[field_name] = value
-        return Observation(name, values, answer.began_at, answer.ended_at)
+        taken_at = _taken_at(read, reply, answer.began_at)
+        found = ((field, extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
+        values = {} if taken_at is None else {field: value for field, value in found if value is not None}
+        return Observation(name, values, taken_at or answer.began_at, answer.ended_at)
 
     def command(self, name: str, params: dict[str, Any], *, send_by: float) -> Reply:
         """Send a command once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError."""
@@ -226,6 +228,23 @@ class RobotClient:
     def _message(self, reply: Any) -> str:
         found = _search(self.profile.replies.message, reply) if isinstance(reply, dict) else None
         return found[:300] if isinstance(found, str) else ""
+
+
+def _taken_at(read: Read, reply: Any, began_at: float) -> float | None:
+    """Since when the values of a reply hold at the latest (epoch s); None: the robot should have said it and did not."""
+    if read.taken_at is None:
+        return began_at
+    said = _search(read.taken_at, reply)
+    sound = isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said)
+    return min(float(said), began_at) if sound else None
+
+
+def _search(path: str, reply: Any) -> Any:
+    """JMESPath; an expression that does not fit this reply finds nothing in it."""
+    try:
+        return jmespath.search(path, reply)
+    except JMESPathError:
+        return None
 
 
 def extract(spec: Field, read: str, reply: Any) -> Any:

@@ -5,16 +5,20 @@ not closed but handed here: one thread waits for the reply or the end of the con
 """
 
 import atexit
+import os
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 LINGER_AFTER_FIRST_BYTE_S = 5.0
+LATE_REPLY_BYTES = 4 * 1024 * 1024  # more is no reply: closing is safe once a part was read
 SHUTDOWN_WAIT_S = 10.0
 REPLY_KEPT = 2048
 
@@ -22,7 +26,7 @@ log = structlog.get_logger(__name__)
 OnEnd = Callable[[bytes], None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Unanswered:
     """One socket that waits. `on_end` gets the first bytes of the late reply, or b"" when the robot just closed."""
 
@@ -31,45 +35,68 @@ class Unanswered:
     on_end: OnEnd
     since: float = field(default_factory=time.monotonic)
     first_byte_at: float | None = None
+    received: int = 0
     reply: bytes = b""
 
 
 class Drainer:
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._lock = threading.Lock()
-        self._waiting: set[int] = set()
-        self._changed = threading.Condition(self._lock)
+        self._waiting: set[Unanswered] = set()
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._incoming: list[Unanswered] = []
+        self._waited_s = 0.0
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
-        self._incoming: list[Unanswered] = []
+
+    def begin_again_in_child(self) -> None:
+        """After a fork: the sockets are the parent's to wait for. Closing our copies sends the robot nothing."""
+        inherited, old = list(self._waiting), (self._selector, self._wake_read, self._wake_write)
+        self._begin()
+        for unanswered in inherited:
+            unanswered.sock.close()
+        for each in old:
+            each.close()
 
     def adopt(self, unanswered: Unanswered) -> None:
         """Take over a socket. Never blocks."""
-        unanswered.sock.setblocking(False)
-        with self._lock:
+        with suppress(OSError):  # a dead socket ends as soon as it is read
+            unanswered.sock.setblocking(False)
+        with self._changed:
             self._incoming.append(unanswered)
-            self._waiting.add(id(unanswered))
+            self._waiting.add(unanswered)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="drainer", daemon=True)
                 self._thread.start()
-        self._wake_write.send(b"x")
+        with suppress(BlockingIOError):  # full: it is awake
+            self._wake_write.send(b"x")
 
     def count(self) -> int:
-        with self._lock:
+        with self._changed:
             return len(self._waiting)
 
     def wait(self, timeout_s: float) -> int:
         """Wait until every socket has ended, at most `timeout_s`; how many have not."""
+        began = time.monotonic()
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, timeout_s)
+            self._waited_s += time.monotonic() - began
             return len(self._waiting)
+
+    def wait_at_exit(self) -> int:
+        """What is left of the shutdown's patience: who has waited already does not wait again."""
+        return self.wait(max(0.0, SHUTDOWN_WAIT_S - self._waited_s)) if self.count() else 0
 
     def _run(self) -> None:
         while True:
-            for key, _ in self._selector.select(timeout=1.0):
+            some = len(self._selector.get_map()) > 1
+            for key, _ in self._selector.select(timeout=1.0 if some else None):
                 if key.data is None:
                     self._wake_read.recv(4096)
                     self._register_incoming()
@@ -78,19 +105,25 @@ class Drainer:
             self._end_lingering()
 
     def _register_incoming(self) -> None:
-        with self._lock:
+        with self._changed:
             incoming, self._incoming = self._incoming, []
         for unanswered in incoming:
-            self._selector.register(unanswered.sock, selectors.EVENT_READ, unanswered)
+            try:
+                self._selector.register(unanswered.sock, selectors.EVENT_READ, unanswered)
+            except (ValueError, OSError):  # it is closed already
+                self._end(unanswered)
+            else:
+                self._read(unanswered)  # a TLS socket may hold bytes that the selector does not see
 
     def _read(self, unanswered: Unanswered) -> None:
         try:
             data = unanswered.sock.recv(65536)
-        except (BlockingIOError, InterruptedError):
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError:
             data = b""
-        if not data:
+        unanswered.received += len(data)
+        if not data or unanswered.received > LATE_REPLY_BYTES:
             self._end(unanswered)
             return
         unanswered.first_byte_at = unanswered.first_byte_at or time.monotonic()
@@ -105,10 +138,12 @@ class Drainer:
                 self._end(key.data)
 
     def _end(self, unanswered: Unanswered) -> None:
-        self._selector.unregister(unanswered.sock)
+        with suppress(KeyError, ValueError):  # never registered
+            self._selector.unregister(unanswered.sock)
         unanswered.sock.close()
+        unanswered.on_end(unanswered.reply)
         with self._changed:
-            self._waiting.discard(id(unanswered))
+            self._waiting.discard(unanswered)
             self._changed.notify_all()
         log.info(
             "link.late_end",
@@ -116,15 +151,15 @@ class Drainer:
             after_s=round(time.monotonic() - unanswered.since, 1),
             replied=bool(unanswered.reply),
         )
-        unanswered.on_end(unanswered.reply)
 
 
 drainer = Drainer()
+os.register_at_fork(after_in_child=drainer.begin_again_in_child)
 
 
 @atexit.register
 def _at_exit() -> None:
     """Give robots time to answer before the process, and with it every socket, goes."""
-    left = drainer.wait(SHUTDOWN_WAIT_S) if drainer.count() else 0
+    left = drainer.wait_at_exit()
     if left:
         log.warning("link.abandoned", sockets=left)

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -74,12 +74,13 @@ class PollLoop:
         self._over = threading.Event()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._database_up = True
+        self.failed = False
 
     # --- life -------------------------------------------------------------------------------------------------------
     def run(self) -> None:
         """Poll until `end` is called; then finish what is under way and give the share back."""
-        writer = threading.Thread(target=self._write_batches, name="writer", daemon=True)
-        keeper = threading.Thread(target=self._keep_share, name="keeper", daemon=True)
+        writer = threading.Thread(target=self._vital, args=[self._write_batches], name="writer", daemon=True)
+        keeper = threading.Thread(target=self._vital, args=[self._keep_share], name="keeper", daemon=True)
         writer.start()
         keeper.start()
         while not self._over.is_set():
@@ -93,6 +94,15 @@ class PollLoop:
     def end(self) -> None:
         self._over.set()
 
+    def _vital(self, work: Callable[[], None]) -> None:
+        """Without this thread the loop is no loop: if it ends before its time, the process ends, and is started again."""
+        try:
+            work()
+        finally:
+            if not self._over.is_set():
+                self.failed = True
+                self._over.set()
+
     # --- schedule ---------------------------------------------------------------------------------------------------
     def _start_due(self) -> float:
         """Start every robot that is due; how long until the next one is (s)."""
@@ -105,7 +115,7 @@ class PollLoop:
                 names = schedule.take_due(now)
                 if names:
                     schedule.busy = True
-                    self._readers.submit(self._read, schedule, names)
+                    self._readers.submit(self._read, schedule, names).add_done_callback(_complain)
                 else:
                     nearest = min(nearest, *schedule.due.values())
         return max(0.002, nearest - time.monotonic())
@@ -248,3 +258,10 @@ def _stop_stands(row: RobotState) -> bool:
     waited = row.stop_at is not None and timezone.now() - row.stop_at > STANDING_ORDER_AFTER
     resetting = row.resetting_until is not None and row.resetting_until > timezone.now()
     return row.stop_latched and row.stop_status != StopStatus.CONFIRMED and waited and not resetting
+
+
+def _complain(future: Future[None]) -> None:
+    """A read that failed in a way nobody thought of must not fail in silence."""
+    error = future.exception()
+    if error is not None:
+        log.error("poll.read_crashed", exc_info=error)

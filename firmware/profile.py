@@ -66,6 +66,8 @@ class Replies(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     path: Path_
+    absent: list[Annotated[int, msgspec.Meta(ge=404, le=499)]] = []  # statuses that say: nothing to read now; no failure
+    taken_at: str | None = None  # JMESPath: epoch s at which the robot took the values; without one they are no readings
     every_s: Seconds | None = None  # None: the robot's poll interval
     token: str | None = None
     timeout_s: Seconds | None = None
@@ -129,6 +131,7 @@ class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     states: list[str] = []  # machine states that allow it; empty: any
     params: dict[str, Param] = {}
     confirm: list[Condition] = []  # any of these, read back, shows that the robot obeys
+    observable: bool = True  # false: the robot reports nothing that could show it; ends `acknowledged`, never `confirmed`
     confirm_within_s: Seconds = 5.0
     done: list[Condition] = []  # any of these: it has arrived
     deadline_s: Seconds = 10.0  # past it, it expires unsent
@@ -184,6 +187,23 @@ def load(name: str) -> Profile:
     return parse(path.read_text(), path.name)
 
 
+# Stands in where a robot's own profile cannot be loaded, so that the robot is shown, with nothing read, and not a crash.
+UNUSABLE = Profile(
+    about=About(title="profile missing"),
+    reads={"state": Read(path="/")},
+    fields={MACHINE_STATE: Field(sources=[Source(read="state", path="state")], type="text")},
+    stop=Stop(path="/", stopped=[]),
+)
+
+
+def load_or_unusable(name: str) -> Profile:
+    """The profile for showing a robot; whoever talks to it uses `load`, and hears what is wrong."""
+    try:
+        return load(name)
+    except BadProfile:
+        return UNUSABLE
+
+
 def parse(text: str, file: str) -> Profile:
     """A profile from TOML text. Raises BadProfile with file, key and reason."""
     try:
@@ -210,10 +230,8 @@ def _problems(profile: Profile) -> Iterator[tuple[str, str]]:
     reads: dict[str, Read | Action] = {f"reads.{name}": read for name, read in profile.reads.items()}
     for key, part in (reads | actions).items():
         if part.token is not None and part.token not in profile.auth.tokens:
-            yield (
-                f"{key}.token",
-                f"{part.token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens) or 'none'})",
-            )
+            tokens = ", ".join(profile.auth.tokens) or "none"
+            yield f"{key}.token", f"{part.token!r} is not one of auth.tokens ({tokens})"
     for name, command in profile.commands.items():
         yield from _command_problems(profile, name, command)
     yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
@@ -223,6 +241,7 @@ def _problems(profile: Profile) -> Iterator[tuple[str, str]]:
 
 def _path_problems(profile: Profile) -> Iterator[tuple[str, str]]:
     paths = {"replies.refused": profile.replies.refused, "replies.message": profile.replies.message}
+    paths |= {f"reads.{name}.taken_at": read.taken_at for name, read in profile.reads.items() if read.taken_at}
     for name, field in profile.fields.items():
         paths |= {f"fields.{name}.from[{i}].path": source.path for i, source in enumerate(field.sources)}
     for key, path in paths.items():
@@ -241,10 +260,8 @@ def _field_problems(profile: Profile) -> Iterator[tuple[str, str]]:
             yield f"fields.{name}.from", "names no source"
         for index, source in enumerate(field.sources):
             if source.read not in profile.reads:
-                yield (
-                    f"fields.{name}.from[{index}].read",
-                    f"{source.read!r} is not one of reads ({', '.join(profile.reads)})",
-                )
+                reads = ", ".join(profile.reads)
+                yield f"fields.{name}.from[{index}].read", f"{source.read!r} is not one of reads ({reads})"
     for raw, state in profile.fields[MACHINE_STATE].map.items():
         if state not in MACHINE_STATES:
             yield f"fields.{MACHINE_STATE}.map.{raw}", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
@@ -260,8 +277,10 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Iterator
     used = set(placeholders([command.body, command.path]))
     for missing in sorted(used - command.params.keys()):
         yield f"{key}.body", f"${missing} is not one of the command's params"
-    if command.kind == "motion" and not command.confirm:
-        yield f"{key}.confirm", "a motion command must say how the robot shows that it obeys"
+    if command.kind == "motion" and command.observable and not command.confirm:
+        yield f"{key}.confirm", "must say how the robot shows that it obeys; if nothing can, say observable = false"
+    if not command.observable and (command.confirm or command.done):
+        yield f"{key}.observable", "is false, yet confirm or done says what would show it"
     yield from _condition_problems(profile, f"{key}.confirm", command.confirm, set(command.params))
     yield from _condition_problems(profile, f"{key}.done", command.done, set(command.params))
 
@@ -273,9 +292,8 @@ def _condition_problems(
         for name, expected in condition.items():
             if name not in profile.fields:
                 yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
-            for missing in sorted(
-                set(placeholders(expected.near if isinstance(expected, Near) else expected)) - params
-            ):
+            used = set(placeholders(expected.near if isinstance(expected, Near) else expected))
+            for missing in sorted(used - params):
                 yield key, f"${missing} is not one of the command's params"
 
 

@@ -90,7 +90,7 @@ def apply(row: RobotState, contact: Contact) -> list[Tell]:
     row.successes += 1
     row.last_error = row.last_error_code = ""
     row.last_contact_at = max(row.last_contact_at or moment(seen.ended_at), moment(seen.ended_at))
-    spec = profile.load(row.robot.profile)
+    spec = profile.load_or_unusable(row.robot.profile)
     told = _restarts(row, spec, seen)
     for name, value in seen.values.items():
         if name not in row.readings or row.readings[name][1] < seen.began_at:  # a read begun before never overwrites
@@ -171,7 +171,7 @@ def motion_unanswered(robot_id: int) -> bool:
 
 def _change_mode(row: RobotState, now: datetime) -> list[Tell]:
     """Write the mode down when it is another than the last one written."""
-    spec = profile.load(row.robot.profile)
+    spec = profile.load_or_unusable(row.robot.profile)
     facts = state.contacts(row.robot, row, spec)
     old, new = row.recorded_mode, fallback.next_mode(row.recorded_mode, facts, now)
     if old == new:
@@ -193,7 +193,7 @@ def look_at_modes(robot_ids: Iterable[int]) -> None:
     now = timezone.now()
     stale = []
     for row in RobotState.objects.filter(robot_id__in=set(robot_ids)).select_related("robot"):
-        if state.mode(row.robot, row, profile.load(row.robot.profile), now) != row.recorded_mode:
+        if state.mode(row.robot, row, profile.load_or_unusable(row.robot.profile), now) != row.recorded_mode:
             stale.append(row.robot_id)
     if stale:
         with changing(stale) as rows:
@@ -209,7 +209,7 @@ def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[Tell]:
     told: list[Tell] = []
     for command in waiting.order_by("robot_id", "-pk"):
         row = rows[command.robot_id]
-        spec = profile.load(row.robot.profile).commands.get(command.name)
+        spec = profile.load_or_unusable(row.robot.profile).commands.get(command.name)
         if spec is None or command.ended_at is None or command.sent_at is None:
             continue
         since = command.sent_at.timestamp()

@@ -69,7 +69,7 @@ def stop_shape(row: RobotState) -> dict[str, Any]:
 
 def document(robot: Robot, row: RobotState, now: datetime) -> dict[str, Any]:
     """The whole state, the same for everybody; `commands` names only causes that hold for all."""
-    spec = profile.load(robot.profile)
+    spec = profile.load_or_unusable(robot.profile)
     shown = [name for name, field in spec.fields.items() if field.shown and name != MACHINE_STATE]
     return _head(robot, row, spec, now) | {
         "readings": {name: reading(robot, row, spec, name, now) for name in shown},

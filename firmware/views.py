@@ -125,20 +125,7 @@ class RobotCommands(generics.ListAPIView[Command]):
     )
     def post(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug, "robot.command")
-        given = CommandRequest(data=request.data)
-        try:
-            given.is_valid(raise_exception=True)
-        except exceptions.ValidationError as error:
-            name = request.data.get("name") if isinstance(request.data, dict) else None
-            journal.record(
-                "command.refused",
-                str(name or "")[:60],
-                robot=slug,
-                outcome=journal.Outcome.DENIED,
-                data={"code": "invalid", "errors": error.detail},
-            )
-            raise
-        wanted = given.validated_data
+        wanted = _command_wanted(request, slug)
         key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
         if key is None and by_token(request):
             raise Problem(
@@ -158,6 +145,19 @@ class RobotCommands(generics.ListAPIView[Command]):
         commands.running.wait(command.pk, wanted["wait_s"])
         command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
         return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+
+
+def _command_wanted(request: Request, slug: str) -> dict[str, Any]:
+    """The checked body of a command. What is not one is refused, and the refusal journalled."""
+    try:
+        given = CommandRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+    except exceptions.APIException as error:
+        data = {"code": "invalid", "detail": str(error.detail)[:500]}
+        journal.record("command.refused", robot=slug, outcome=journal.Outcome.DENIED, data=data)
+        raise
+    wanted: dict[str, Any] = given.validated_data
+    return wanted
 
 
 class CommandDetail(APIView):

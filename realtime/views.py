@@ -41,7 +41,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
         {"name": site.name, "rail_m": [site.rail_start_m, site.rail_end_m]} for site in Site.objects.all()
     ]
     if not robots:
-        modes = [state.mode(robot, robot.state, profile.load(robot.profile), now) for robot in IN_SERVICE]
+        modes = [state.mode(robot, robot.state, profile.load_or_unusable(robot.profile), now) for robot in IN_SERVICE]
         context["overview"] = {"total": len(modes), "modes": {mode: modes.count(mode) for mode in sorted(set(modes))}}
     return render(request, "realtime/fleet.html", context)
 
@@ -52,7 +52,7 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
     shown = get_object_or_404(IN_SERVICE, slug=slug)
     context = _frame(request, shown.name)
     permissions.require(context["person"], "robot.view", shown)
-    spec = profile.load(shown.profile)
+    spec = profile.load_or_unusable(shown.profile)
     commands = Command.objects.filter(robot=shown).select_related("robot", "requested_by")[:LAST_COMMANDS]
     story = JournalEntry.objects.filter(robot=slug).order_by("-pk")[:LAST_EVENTS]
     context |= {"robot": shown, "profile": spec}

@@ -15,6 +15,14 @@ from robotctl.environment import ROOT, read
 from robotctl.run_programs import configuration, programs
 
 
+@pytest.fixture(autouse=True)
+def ports_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that run side by side, and a demo that is up, choose apart."""
+    first = 20_000 + os.getpid() % 500 * 20
+    monkeypatch.setattr("robotctl.demo_plan.FIRST_PORT", first)
+    monkeypatch.setattr("robotctl.demo_plan.FIRST_CONTROL_PORT", first + 10)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]

@@ -29,3 +29,5 @@ class Command(BaseCommand):
             journal.record("link.abandoned", "poll", outcome=journal.Outcome.UNKNOWN, data={"sockets": left})
         journal.record("system.stopped", "poll", data={"owner": loop.owner})
         log.info("poll.stopped", owner=loop.owner)
+        if loop.failed:
+            raise SystemExit(1)  # the supervisor starts it again

