@@ -1,9 +1,11 @@
 """Talks to one robot in its own language. `_request` is the only place that touches the network; verbs stand above it."""
 
+import functools
 import math
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +13,13 @@ from urllib.parse import quote
 
 import jmespath
 import msgspec
-import requests
 from jmespath.exceptions import JMESPathError
 from urllib3.util.retry import Retry
 
-from firmware.errors import BadReply, Busy, FirmwareError, Rejected
+from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.profile import PLACEHOLDER, Action, Field, Profile, Read
-from firmware.slots import Slots
-from firmware.transport import ACTION_RETRY, POLL_RETRY, READ_RETRY, Answer, Exchange, Transport
+from firmware.slots import ACTION_RETRY, POLL_RETRY, READ_RETRY, Exchange, Slots
+from firmware.transport import Answer, Ready, Transport
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ class RobotClient:
 
     def __init__(self, *, slug: str, base_url: str, profile: Profile, credentials: dict[str, str]) -> None:
         self.slug, self.profile = slug, profile
-        self._base_url = base_url.rstrip("/")
         self._credentials = credentials
-        self._transport = Transport(profile.transport)
+        self._transport = Transport(base_url.rstrip("/"), profile.transport)
         self._slots = Slots(profile.transport.max_unanswered)
         self._turn = threading.Lock()
+        self._stop_asked_at = -math.inf  # monotonic
         self._reads = {
             name: self._prepare("GET", read.path, read.token or profile.auth.read_token)
             for name, read in profile.reads.items()
@@ -97,12 +98,13 @@ class RobotClient:
 
     def stop(self) -> Reply:
         """Send the stop at once: it waits for no turn, and one slot is always its own."""
+        self._stop_asked_at = time.monotonic()
         return self._act(self._stop, self.profile.stop, what="stop", stopping=True)
 
     @property
     def motion_unanswered(self) -> bool:
         """Whether a motion request is out that the robot may still obey."""
-        return self._slots.unanswered_motion > 0
+        return self._slots.motion > 0
 
     def close(self) -> None:
         self._transport.close()
@@ -110,7 +112,7 @@ class RobotClient:
     # --- the wire ---------------------------------------------------------------------------------------------------
     def _act(
         self,
-        prepared: requests.PreparedRequest,
+        prepared: Ready,
         action: Action,
         *,
         what: str,
@@ -132,7 +134,7 @@ class RobotClient:
 
     def _request(
         self,
-        prepared: requests.PreparedRequest,
+        prepared: Ready,
         *,
         what: str,
         timeout_s: float | None,
@@ -144,33 +146,30 @@ class RobotClient:
         send_by: float | None = None,
     ) -> Answer:
         """The one place that touches the network."""
-        timeout_s = timeout_s or self.profile.transport.timeout_s
-        size = (
-            len(prepared.body or b"")
-            + sum(len(k) + len(v) + 4 for k, v in prepared.headers.items())
-            + len(prepared.url or "")
-            + 64
-        )
-        if size > self.profile.transport.max_request_bytes:
-            raise FirmwareError(
-                f"The request is {size} bytes; this robot reads {self.profile.transport.max_request_bytes}."
-            )
-        with self._my_turn(timeout_s, stopping or skip_turn):
+        needs = self.profile.transport
+        timeout_s = timeout_s or needs.timeout_s
+        if prepared.size > needs.max_request_bytes:
+            raise FirmwareError(f"The request is {prepared.size} bytes; this robot reads {needs.max_request_bytes}.")
+        asked_at = time.monotonic()
+
+        def check() -> None:
             if send_by is not None and time.monotonic() > send_by:
                 raise Busy("The robot was busy until the command's deadline; nothing was sent.")
-            self._slots.take(reading=reading, stopping=stopping)
-            exchange = Exchange(
-                what,
-                deadline=time.monotonic() + timeout_s,
-                drain=self.profile.transport.drain,
-                on_drained=lambda: self._slots.keep_waiting(id(exchange), motion),
-                on_late_end=lambda _: self._slots.ended(id(exchange), motion),
-            )
+            if motion and self._stop_asked_at >= asked_at:
+                raise Busy("The robot was told to stop while the command waited; nothing was sent.")
+            if reading:
+                self._slots.check_reads()
+
+        with self._my_turn(timeout_s, stopping or skip_turn):
+            check()
+            self._slots.take(stopping=stopping, motion=motion)
+            deadline = time.monotonic() + timeout_s
+            exchange = Exchange(what, deadline, needs.drain, needs.max_reply_bytes, self._slots, motion, check)
             try:
                 return self._transport.send(prepared, exchange, retry)
             finally:
                 if not exchange.drained:
-                    self._slots.give_back()
+                    self._slots.give_back(motion=motion)
 
     @contextmanager
     def _my_turn(self, timeout_s: float, at_once: bool) -> Iterator[None]:
@@ -187,15 +186,19 @@ class RobotClient:
 
     def _prepare(
         self, method: str, path: str, token: str | None, body: bytes | None = None
-    ) -> requests.PreparedRequest:
+    ) -> Ready:
         auth = self.profile.auth
         secret = self._credentials.get(token or "", "")
         headers = {auth.header: f"{auth.scheme} {secret}".strip()} if secret else {}
-        return self._transport.prepare(method, self._base_url + path, headers, body)
+        try:
+            return self._transport.prepare(method, path, headers, body)
+        except ValueError:
+            reason = "the robot's credential holds characters that an HTTP header cannot carry"
+            raise BadProfile(self.slug, f"credentials.{token}", reason) from None
 
-    def _prepare_action(self, action: Action, params: dict[str, Any]) -> requests.PreparedRequest:
+    def _prepare_action(self, action: Action, params: dict[str, Any]) -> Ready:
         body = None if action.body is None else msgspec.json.encode(fill(action.body, params))
-        path = PLACEHOLDER.sub(lambda match: quote(str(params[match[1]]), safe=""), action.path)
+        path = PLACEHOLDER.sub(lambda match: _path_part(params.get(match[1])), action.path)
         return self._prepare(action.method, path, action.token, body)
 
     # --- what it said -----------------------------------------------------------------------------------------------
@@ -204,19 +207,18 @@ class RobotClient:
         try:
             reply = msgspec.json.decode(answer.body) if answer.body else None
             readable = answer.body != b""
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, or brackets without end
             reply, readable = None, False
+        if answer.status in (502, 504):  # a gateway speaks; what the robot behind it did is unknown
+            words = f"A gateway before the robot answered {answer.status}."
+            raise BadReply(words, status=answer.status, body=answer.body)
         if answer.status >= 400:
-            words = self._message(reply) or (
-                "" if "html" in answer.content_type else answer.body[:200].decode(errors="replace")
-            )
-            raise Rejected(words or f"The robot answered {answer.status}.", status=answer.status, body=answer.body)
-        if answer.status >= 300:
-            raise BadReply(
-                f"The robot answered {answer.status}; redirects are not followed.",
-                status=answer.status,
-                body=answer.body,
-            )
+            text = "" if "html" in answer.content_type else answer.body[:300].decode(errors="replace")
+            words = self._message(reply) or self._printable(text) or f"The robot answered {answer.status}."
+            raise Rejected(words, status=answer.status, body=answer.body)
+        if not 200 <= answer.status < 300:
+            words = f"The robot answered {answer.status}; redirects are not followed."
+            raise BadReply(words, status=answer.status, body=answer.body)
         if not readable and (
             must_be_json or "html" in answer.content_type or ("json" in answer.content_type and answer.body)
         ):
@@ -227,7 +229,13 @@ class RobotClient:
 
     def _message(self, reply: Any) -> str:
         found = _search(self.profile.replies.message, reply) if isinstance(reply, dict) else None
-        return found[:300] if isinstance(found, str) else ""
+        return self._printable(found[:300]) if isinstance(found, str) else ""
+
+    def _printable(self, text: str) -> str:
+        """A robot's words, fit for a log and a database; one that repeats our credentials does not get them there."""
+        for secret in filter(None, self._credentials.values()):
+            text = text.replace(secret, "…")
+        return printable(text)
 
 
 def _taken_at(read: Read, reply: Any, began_at: float) -> float | None:
@@ -235,14 +243,36 @@ def _taken_at(read: Read, reply: Any, began_at: float) -> float | None:
     if read.taken_at is None:
         return began_at
     said = _search(read.taken_at, reply)
-    sound = isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said)
+    sound = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 1e15  # NaN is not
     return min(float(said), began_at) if sound else None
+
+
+def printable(text: str) -> str:
+    """Without line breaks, and without the control characters that a terminal obeys and PostgreSQL refuses."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+@functools.cache
+def _finder(path: str) -> Callable[[Any], Any]:
+    """The JMESPath of a profile as a function. Most are plain names in a row: walking those needs no interpreter."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", path, re.ASCII):
+        return jmespath.compile(path).search  # type: ignore[no-any-return]
+    names = path.split(".")
+
+    def walk(value: Any) -> Any:
+        for name in names:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(name)
+        return value
+
+    return walk
 
 
 def _search(path: str, reply: Any) -> Any:
     """JMESPath; an expression that does not fit this reply finds nothing in it."""
     try:
-        return jmespath.search(path, reply)
+        return _finder(path)(reply)
     except JMESPathError:
         return None
 
@@ -267,16 +297,23 @@ def convert(spec: Field, raw: Any, scale: float = 1.0, offset: float = 0.0) -> A
     if spec.type == "flag":
         return raw if isinstance(raw, bool) else None
     if spec.type == "text":
-        return str(raw)[:200] if isinstance(raw, str | int | float) else None
+        return printable(str(raw)[:200]) if isinstance(raw, str | int | float) else None
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
         return None
     try:
         number = float(raw) * scale + offset
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     low, high = spec.minimum, spec.maximum
     sound = math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
     return round(number, 9) if sound else None
+
+
+def _path_part(value: Any) -> str:
+    """One part of a path. What would be no part, or lead out of it, is refused: quoting leaves dots alone."""
+    if value is None or str(value) in ("", ".", ".."):
+        raise FirmwareError(f"{value!r} cannot be part of a path.")
+    return quote(str(value), safe="")
 
 
 def fill(template: Any, params: dict[str, Any]) -> Any:

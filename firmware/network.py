@@ -11,15 +11,19 @@ from django.core.exceptions import ValidationError
 from firmware.errors import Forbidden, Unreachable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SERVICE_PORTS = {"redis": 6379, "rediss": 6379, "postgresql": 5432, "mysql": 3306}
 
 
+@functools.lru_cache(maxsize=4096)
 def _plain(text: str) -> Address:
     """The address itself, out of IPv6's ways to wrap an IPv4 one."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if address in NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return inner or address
     return address
 
@@ -34,21 +38,35 @@ def _own_services() -> frozenset[tuple[str, int]]:
     for database in settings.DATABASES.values():
         if "sqlite" not in database["ENGINE"]:
             port = database.get("PORT") or SERVICE_PORTS[database["ENGINE"].rsplit(".", 1)[-1]]
-            found.add((database.get("HOST") or "127.0.0.1", int(port)))
+            host = str(database.get("HOST") or "")
+            # A server reached by its Unix socket usually listens on the loopback interface as well.
+            found.add(("127.0.0.1" if not host or host.startswith("/") else host, int(port)))
     return frozenset(found)
 
 
 def _is_own_service(address: Address, port: int) -> bool:
+    """Whether our bus or database answers there. One on this host does so at every address of this host."""
     for host, service_port in _own_services():
         if port != service_port:
             continue
         try:
             theirs = {_plain(str(info[4][0])) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-        except (OSError, ValueError):
+        except (OSError, UnicodeError):
             continue
-        if address in theirs:
+        if address in theirs or (_is_this_host(address) and any(map(_is_this_host, theirs))):
             return True
     return False
+
+
+def _is_this_host(address: Address) -> bool:
+    """The kernel gives a socket only an address that is its own."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
 
 
 def refusal(text: str, port: int) -> str | None:
@@ -63,31 +81,31 @@ def refusal(text: str, port: int) -> str | None:
     return None
 
 
-def resolve(host: str, port: int) -> str:
-    """The one address to connect to. Raises Unreachable when the name is unknown, Forbidden when no address is allowed."""
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses to connect to, best first. Raises Unreachable when the name is unknown, Forbidden when none is allowed."""
     try:
         found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"The name {host} cannot be resolved: {error}") from error
-    reasons = []
-    for text in dict.fromkeys(found):
-        reason = refusal(text, port)
-        if reason is None:
-            return text
-        reasons.append(reason)
-    raise Forbidden("; ".join(reasons))
+    reasons = {text: refusal(text, port) for text in found}
+    allowed = [text for text, reason in reasons.items() if reason is None]
+    if not allowed:
+        raise Forbidden("; ".join(filter(None, reasons.values())))
+    return allowed
 
 
 def check_base_url(url: str) -> None:
     """Validator of a robot's base URL. Raises ValidationError in words."""
     try:
         parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+        port = DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port
     except ValueError as error:
         raise ValidationError(f"This is not an address: {error}.") from error
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port is None:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port:
         raise ValidationError("Give the robot's address as http://host:port or https://host:port.")
-    if parts.username or parts.password:
+    if "\\" in url or any(char.isspace() or not char.isprintable() for char in url):
+        raise ValidationError("The address must not have spaces, backslashes or control characters.")
+    if "@" in parts.netloc:
         raise ValidationError("Credentials do not belong into the address; give them as credentials.")
     if parts.query or parts.fragment:
         raise ValidationError("The address must not have a query or a fragment.")

@@ -22,6 +22,7 @@ MACHINE_STATES = (
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Path_ = Annotated[str, msgspec.Meta(pattern="^/[^ ]*$", description="Path on the robot, from the root.")]
+NoSuchThing = Annotated[int, msgspec.Meta(ge=404, le=499)]  # a refusal (401, 403) is none
 Scalar = str | float | bool
 
 
@@ -66,8 +67,8 @@ class Replies(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     path: Path_
-    absent: list[Annotated[int, msgspec.Meta(ge=404, le=499)]] = []  # statuses that say: nothing to read now; no failure
-    taken_at: str | None = None  # JMESPath: epoch s at which the robot took the values; without one they are no readings
+    absent: list[NoSuchThing] = []  # statuses that say: there is nothing to read now; no values, and no failure
+    taken_at: str | None = None  # JMESPath: epoch s at which the robot took the values; where it finds none, none count
     every_s: Seconds | None = None  # None: the robot's poll interval
     token: str | None = None
     timeout_s: Seconds | None = None
@@ -131,7 +132,7 @@ class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     states: list[str] = []  # machine states that allow it; empty: any
     params: dict[str, Param] = {}
     confirm: list[Condition] = []  # any of these, read back, shows that the robot obeys
-    observable: bool = True  # false: the robot reports nothing that could show it; ends `acknowledged`, never `confirmed`
+    observable: bool = True  # false: the robot reports nothing that could show it; it ends `acknowledged`
     confirm_within_s: Seconds = 5.0
     done: list[Condition] = []  # any of these: it has arrived
     deadline_s: Seconds = 10.0  # past it, it expires unsent

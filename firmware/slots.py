@@ -1,10 +1,14 @@
-"""How many requests may be open with one robot, and which of them it has not answered."""
+"""Requests under way: how many may be open with one robot, which it has not answered, when another attempt is made."""
 
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Self
+
+from urllib3.exceptions import MaxRetryError
+from urllib3.util.retry import Retry
 
 from firmware.drainer import Unanswered, drainer
 from firmware.errors import Busy
@@ -20,6 +24,7 @@ class Exchange:
     what: str
     deadline: float  # monotonic
     drain: bool
+    reply_limit: int  # bytes
     slots: "Slots"
     motion: bool = False
     check: Callable[[], None] = lambda: None  # called right before every write; raises when it must not go out any more
@@ -36,7 +41,7 @@ class Exchange:
 
     def begin_attempt(self) -> None:
         """A retry is a request of its own: what came for the one before is no answer to it."""
-        self.sent_at, self.answered = None, False
+        self.sent_at, self.answered, self.trouble = None, False, ""
 
     @property
     def must_not_close(self) -> bool:
@@ -59,10 +64,8 @@ class Slots:
     unanswered_since: dict[Exchange, float] = field(default_factory=dict)  # monotonic
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, *, reading: bool, stopping: bool, motion: bool = False) -> None:
+    def take(self, *, stopping: bool, motion: bool) -> None:
         with self.lock:
-            if reading:
-                self._refuse_reads()
             if self.open >= (self.limit if stopping else self.limit - 1):
                 raise Busy(f"{self.open} requests are open with the robot; it is sent no more.")
             self.open += 1
@@ -70,13 +73,10 @@ class Slots:
 
     def check_reads(self) -> None:
         """Raises Busy while reads must wait."""
-        with self.lock:
-            self._refuse_reads()
-
-    def _refuse_reads(self) -> None:
         now = time.monotonic()
-        if any(now - since < PATIENCE_S for since in self.unanswered_since.values()):
-            raise Busy("An earlier request is still unanswered; reads wait for it.")
+        with self.lock:
+            if any(now - since < PATIENCE_S for since in self.unanswered_since.values()):
+                raise Busy("An earlier request is still unanswered; reads wait for it.")
 
     def give_back(self, *, motion: bool) -> None:
         with self.lock:
@@ -92,3 +92,39 @@ class Slots:
             self.open -= 1
             self.motion -= exchange.motion
             del self.unanswered_since[exchange]
+
+
+under_way = threading.local()  # `.exchange`: the request that this thread has under way
+
+
+class Attempts(Retry):
+    """urllib3's, but it gives up when the pause before the next attempt would outlast the deadline."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Self:
+        retry = super().increment(*args, **kwargs)
+        if time.monotonic() + retry.get_backoff_time() >= under_way.exchange.deadline:
+            raise MaxRetryError(kwargs["_pool"], args[1], kwargs.get("error"))
+        return retry
+
+
+# `read` and `other` are 0 in all of them: what was sent and not answered is not sent again. A TLS error while the reply
+# is read counts as "other" for urllib3, which would send even a POST again.
+READ_RETRY = Attempts(
+    total=2,
+    connect=2,
+    read=0,
+    other=0,
+    status=2,
+    status_forcelist=(429, 500, 502, 503, 504),
+    allowed_methods=("GET",),
+    backoff_factor=0.1,
+    backoff_jitter=0.1,
+    backoff_max=1.0,
+    respect_retry_after_header=False,  # a robot's word must not decide how long we wait
+    raise_on_status=False,
+    redirect=False,
+)
+POLL_RETRY = Attempts(total=0, read=0, other=0, redirect=False, raise_on_status=False)  # the next tick is the retry
+ACTION_RETRY = Attempts(
+    total=1, connect=1, read=0, other=0, status=0, redirect=False, raise_on_status=False, backoff_factor=0.05
+)

@@ -4,13 +4,11 @@ Three things differ from a plain session: headers and body leave in one write; a
 never closed but drained; and the address connected to is the address that was checked.
 """
 
+import http.client
 import io
 import socket
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPResponse as PlainResponse
 from typing import Any
 
 import requests
@@ -18,12 +16,14 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, IncompleteRead, NewConnectionError
+from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
 from firmware import network
-from firmware.drainer import Unanswered, drainer
-from firmware.errors import BadReply, NoReply, Unreachable
+from firmware.errors import BadReply, FirmwareError, NoReply, Unreachable
 from firmware.profile import Transport as Needs
+from firmware.slots import Exchange, under_way
 
 # A robot that vanished without a word (power, cable) is noticed by the kernel; one that is merely slow is not given up.
 DEAD_PEER_OPTIONS = [
@@ -39,69 +39,32 @@ DEAD_PEER_OPTIONS = [
         else []
     ),
 ]
-READ_RETRY = Retry(
-    total=2,
-    connect=2,
-    read=0,  # a read that was sent and not answered is not sent again
-    status=2,
-    status_forcelist=(429, 500, 502, 503, 504),
-    allowed_methods=("GET",),
-    backoff_factor=0.1,
-    backoff_jitter=0.1,
-    backoff_max=1.0,
-    retry_after_max=1,
-    raise_on_status=False,
-    redirect=False,
-)
-POLL_RETRY = Retry(total=0, read=0, redirect=False, raise_on_status=False)  # the next tick is the retry
-ACTION_RETRY = Retry(total=1, connect=1, read=0, status=0, redirect=False, raise_on_status=False, backoff_factor=0.05)
+LONGEST_HEAD_BYTES = 64 * 1024  # of a reply: status line and headers
 
+class _TimedReader(socket.SocketIO):
+    """Reads a reply under one deadline for all of it, however slowly the bytes drip, and never without end."""
 
-@dataclass
-class Exchange:
-    """One request under way in this thread; what the connection class reports about it."""
+    def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
+        super().__init__(sock, "r")
+        sock._io_refs += 1  # type: ignore[attr-defined]  # as makefile() does: the socket lives until we are closed
+        self._timed, self._exchange, self._left = sock, exchange, exchange.reply_limit + LONGEST_HEAD_BYTES
 
-    what: str
-    deadline: float  # monotonic
-    drain: bool
-    on_drained: Callable[[], None]  # its socket now waits for the reply in the background
-    on_late_end: Callable[[bytes], None]  # and has ended there
-    sent_at: float | None = None  # epoch seconds; None: not a byte has left
-    answered: bool = False  # a byte of the reply, or the end of the connection, has come
-    drained: bool = False
-
-    def remaining_s(self) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        return left
-
-
-_under_way = threading.local()
-
-
-class _TimedReader(io.RawIOBase):
-    """Reads a reply under one deadline for all of it, however slowly the bytes drip."""
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: Exchange) -> None:
-        self.raw, self.sock, self.exchange = raw, sock, exchange
-
-    def readable(self) -> bool:
-        return True
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What http.client asks of a socket."""
+        return io.BufferedReader(self)
 
     def readinto(self, buffer: Any) -> int | None:
-        self.sock.settimeout(self.exchange.remaining_s())
+        self._timed.settimeout(self._exchange.remaining_s())
         try:
-            count = self.raw.readinto(buffer)  # type: ignore[attr-defined]
+            count = super().readinto(buffer)
         except ConnectionError:
-            self.exchange.answered = True  # the robot ended it: nothing to wait for
+            self._exchange.answered = True  # the robot ended it: nothing to wait for
             raise
-        self.exchange.answered = True
-        return count  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        self.raw.close()
-        super().close()
+        self._exchange.answered = True
+        self._left -= count or 0
+        if self._left < 0:
+            raise BadReply(f"The reply is longer than {self._exchange.reply_limit} bytes.")
+        return count
 
 
 class _OneWrite:
@@ -111,30 +74,26 @@ class _OneWrite:
     host: str
     port: int
     timeout: float | None
-    _exchange: Exchange
+    _exchange: Exchange | None = None
     _pending: bytearray | None = None
 
     def _new_conn(self) -> socket.socket:
-        exchange: Exchange = _under_way.exchange
-        address = network.resolve(self.host, self.port)
-        try:
-            timeout = min(self.timeout or 60.0, exchange.remaining_s())
-            sock = socket.create_connection((address, self.port), timeout)
-        except TimeoutError as error:
-            raise urllib3.exceptions.ConnectTimeoutError(
-                self, f"no connection to {address}:{self.port} in time"
-            ) from error  # type: ignore[arg-type]
-        except OSError as error:
-            words = f"{error.strerror or error} ({address}:{self.port})"
-            raise urllib3.exceptions.NewConnectionError(self, words) from error  # type: ignore[arg-type]
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for option in DEAD_PEER_OPTIONS:
-            sock.setsockopt(*option)
-        return sock
+        exchange: Exchange = under_way.exchange
+        exchange.begin_attempt()
+        self._exchange = None  # nothing of it has left on this socket
+        for address in network.resolve(self.host, self.port):
+            try:
+                return _connected(address, self.port, min(self.timeout or 60.0, exchange.remaining_s()))
+            except TimeoutError:
+                exchange.trouble = f"no connection to {address}:{self.port} in time"
+            except OSError as error:
+                exchange.trouble = f"{error.strerror or error} ({address}:{self.port})"
+        raise NewConnectionError(self, exchange.trouble)  # type: ignore[arg-type]
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Gather what urllib3 would send in pieces, and send it in one write."""
-        self._exchange = _under_way.exchange
+        exchange: Exchange = under_way.exchange
+        exchange.begin_attempt()
         self.response_class = self._timed_response
         self._pending = bytearray()
         try:
@@ -142,7 +101,9 @@ class _OneWrite:
             whole = bytes(self._pending)
         finally:
             self._pending = None
-        self._exchange.sent_at = time.time()
+        exchange.check()
+        self._exchange = exchange
+        exchange.sent_at = time.time()
         super().send(whole)  # type: ignore[misc]
 
     def send(self, data: bytes) -> None:
@@ -153,28 +114,39 @@ class _OneWrite:
             self.connect()  # type: ignore[attr-defined]
         self._pending += data
 
-    def _timed_response(self, sock: socket.socket, **kwargs: Any) -> PlainResponse:
-        response = PlainResponse(sock, **kwargs)
-        raw = response.fp.detach()  # type: ignore[attr-defined]
-        response.fp = io.BufferedReader(_TimedReader(raw, sock, self._exchange))
-        return response
+    def _timed_response(self, sock: socket.socket, **kwargs: Any) -> http.client.HTTPResponse:
+        assert self._exchange is not None
+        reader: Any = _TimedReader(sock, self._exchange)
+        return http.client.HTTPResponse(reader, **kwargs)
 
     def close(self) -> None:
         """http.client calls this in the middle of every `Connection: close` reply, too: only silence is an abandonment."""
-        exchange = getattr(self, "_exchange", None)
-        if self.sock is not None and exchange and exchange.drain and exchange.sent_at and not exchange.answered:
+        exchange = self._exchange
+        if self.sock is not None and exchange is not None and exchange.must_not_close:
             sock, self.sock = self.sock, None
-            exchange.drained = True
-            exchange.on_drained()
-            drainer.adopt(Unanswered(sock, exchange.what, exchange.on_late_end))
+            exchange.hand_over(sock)
         super().close()  # type: ignore[misc]
 
 
-class _Connection(_OneWrite, HTTPConnection):
+def _connected(address: str, port: int, timeout_s: float) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in DEAD_PEER_OPTIONS:
+            sock.setsockopt(*option)
+        sock.connect((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class _Connection(_OneWrite, HTTPConnection):  # type: ignore[misc]
     pass
 
 
-class _TlsConnection(_OneWrite, HTTPSConnection):
+class _TlsConnection(_OneWrite, HTTPSConnection):  # type: ignore[misc]
     pass
 
 
@@ -195,6 +167,17 @@ class Adapter(HTTPAdapter):
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A request that is prepared once and sent any number of times. `size` is its length on the wire, at most."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes | None
+    size: int
+
+
+@dataclass(frozen=True)
 class Answer:
     """A whole reply. `began_at` and `ended_at` are epoch seconds; a value in it was true at some moment between."""
 
@@ -212,70 +195,94 @@ class Answer:
 class Transport:
     """One robot's wire: a session without proxies, redirects, cookies or stray headers."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, base_url: str, needs: Needs) -> None:
         self.needs = needs
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.headers.clear()
-        self.session.headers.update(
+        self._base_url = base_url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.clear()
+        self._session.headers.update(
             {"User-Agent": "robotctl", "Accept": "application/json", "Accept-Encoding": "identity"}
         )
         if not needs.keep_alive:
-            self.session.headers["Connection"] = "close"
-        self._adapters: dict[int, Adapter] = {}
+            self._session.headers["Connection"] = "close"
+        self._pool = self._new_pool()
 
-    def prepare(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
-    ) -> requests.PreparedRequest:
-        """Build a request once; it may be sent any number of times."""
+    def _new_pool(self) -> Any:
+        adapter = Adapter(pool_maxsize=self.needs.max_unanswered)
+        request = requests.Request("GET", self._base_url).prepare()
+        pool = adapter.get_connection_with_tls_context(request, verify=True)
+        adapter.cert_verify(pool, self._base_url, True, None)  # type: ignore[no-untyped-call]
+        return pool
+
+    def prepare(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Ready:
+        """Build a request once. ValueError (without words: it may hold a credential) when HTTP cannot carry it."""
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
-        return self.session.prepare_request(requests.Request(method, url, headers=headers, data=body))
-
-    def send(self, prepared: requests.PreparedRequest, exchange: Exchange, retry: Retry) -> Answer:
-        """Send it and read the whole reply. Raises Unreachable, NoReply, BadReply, Forbidden."""
-        adapter = self._adapters.setdefault(id(retry), Adapter(max_retries=retry, pool_maxsize=2))
-        timeout = (self.needs.connect_timeout_s, max(0.001, exchange.deadline - time.monotonic()))
-        began_at = time.time()
-        _under_way.exchange = exchange
         try:
-            response = adapter.send(prepared, stream=True, timeout=timeout)
+            request = requests.Request(method, self._base_url + path, headers=headers, data=body)
+            prepared = self._session.prepare_request(request)
+            plain = {str(name): str(value) for name, value in prepared.headers.items()}
+            head = "".join(f"{name}: {value}\r\n" for name, value in plain.items()).encode("latin-1")
+        except (requests.RequestException, UnicodeError):
+            raise ValueError from None
+        size = len(f"{method} {prepared.url} HTTP/1.1\r\nHost: \r\n\r\n") + len(head) + len(body or b"")
+        return Ready(method, prepared.path_url, plain, body, size)
+
+    def send(self, ready: Ready, exchange: Exchange, retry: Retry) -> Answer:
+        """Send it and read the whole reply. Raises Unreachable, NoReply, BadReply, Forbidden, and what `check` raises."""
+        left_s = max(0.001, exchange.deadline - time.monotonic())
+        began_at = time.time()
+        under_way.exchange = exchange
+        try:
+            response = self._pool.urlopen(
+                ready.method,
+                ready.target,
+                body=ready.body,
+                headers=ready.headers,
+                retries=retry,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(connect=self.needs.connect_timeout_s, read=left_s),
+                preload_content=False,
+                decode_content=False,
+            )
             try:
                 body = self._read(response)
             finally:
                 response.close()
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (HTTPError, http.client.HTTPException, OSError) as error:
             raise translate(error, exchange) from error
         finally:
-            del _under_way.exchange
-        return Answer(response.status_code, response.headers.get("Content-Type", ""), body, began_at, time.time())
+            del under_way.exchange
+        return Answer(response.status, response.headers.get("Content-Type", ""), body, began_at, time.time())
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: BaseHTTPResponse) -> bytes:
+        """As it came: nobody was asked to compress it, and a bomb is not unpacked."""
         limit = self.needs.max_reply_bytes
-        body: bytes = response.raw.read(limit + 1, decode_content=True)
+        body: bytes = response.read(limit + 1)
         if len(body) > limit:
-            raise BadReply(f"The reply is longer than {limit} bytes.", status=response.status_code, body=body)
+            raise BadReply(f"The reply is longer than {limit} bytes.", status=response.status, body=body)
         return body
 
     def close(self) -> None:
-        for adapter in self._adapters.values():
-            adapter.close()
+        """Let go of idle connections. Who is still at it may go on, and a later request opens a new one."""
+        idle, self._pool = self._pool, self._new_pool()
+        idle.close()
 
 
-def translate(error: Exception, exchange: Exchange) -> Unreachable | NoReply | BadReply:
-    """requests and urllib3 name the same failure differently; what left and what came says which it was."""
+def translate(error: Exception, exchange: Exchange) -> FirmwareError:
+    """urllib3 names the same failure differently; what left and what came says which it was."""
     cause = _root(error)
     if exchange.sent_at is None:
-        return Unreachable(f"The robot cannot be reached: {cause}.")
-    if exchange.answered and not isinstance(cause, ConnectionError | TimeoutError) and not _ended_silently(cause):
-        return BadReply(f"The reply broke off or is no HTTP: {cause}.")
-    if isinstance(cause, TimeoutError) or exchange.drained:
+        return Unreachable(f"The robot cannot be reached: {exchange.trouble or cause}.")
+    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) or exchange.drained:
         return NoReply("The request was sent; no whole reply came in time.")
-    return NoReply("The request was sent; the robot closed the connection without a whole reply.")
-
-
-def _ended_silently(cause: BaseException) -> bool:
-    return type(cause).__name__ == "RemoteDisconnected"
+    if isinstance(cause, ConnectionError) or not exchange.answered:
+        return NoReply("The request was sent; the robot closed the connection without a whole reply.")
+    if isinstance(cause, IncompleteRead | http.client.IncompleteRead):
+        return BadReply("The reply broke off.")
+    return BadReply("The reply is no HTTP.")
 
 
 def _root(error: BaseException) -> BaseException:
@@ -284,10 +291,6 @@ def _root(error: BaseException) -> BaseException:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
             inner = next((arg for arg in reversed(error.args) if isinstance(arg, BaseException)), None)
-        if inner is None and isinstance(
-            error, urllib3.exceptions.ReadTimeoutError | urllib3.exceptions.ConnectTimeoutError
-        ):
-            return TimeoutError(str(error).rpartition(": ")[2])
         if inner is None:
             return error
         error = inner

@@ -161,6 +161,16 @@ def polling(transactional_db: None) -> Iterator[Callable[[], Any]]:
         thread.join(20)
 
 
+@pytest.fixture(scope="session")
+def system() -> Iterator[Any]:
+    """The whole product, started as a newcomer starts it, with three simulated robots; shared by the tests of a session."""
+    from robotctl.tests.system import start
+
+    running = start()
+    yield running
+    assert running.stop() == 0, (running.var / "run.log").read_text()
+
+
 def until(check: Callable[[], Any], *, timeout_s: float = 10.0, every_s: float = 0.05) -> Any:
     """Wait until `check()` is true, and return what it gave; fail with the last value after `timeout_s`."""
     deadline = time.monotonic() + timeout_s

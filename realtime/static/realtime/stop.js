@@ -83,7 +83,7 @@ export class Stops {
         return;
       }
       order.trouble = answer.status === 401 ? "you are signed out" : words(answer).replace(/\.$/, "");
-      order.refused = answer.status === 404 || (answer.status === 403 && answer.body?.code === "permission_denied");
+      order.refused = answer.status === 404 || (answer.status === 403 && !order.trouble.startsWith("CSRF"));
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
       order.trouble = error.sent ? "the server does not answer" : "the server cannot be reached";

@@ -1,0 +1,109 @@
+"""The journal: who, what, from where, in order, and no secret in it."""
+
+import threading
+from typing import Any
+
+import pytest
+from accounts import context, journal
+from accounts.models import JournalEntry
+from django.db import connections, transaction
+from firmware.models import Robot
+from robotctl.tests.system import SIMULATOR_TOKENS, register
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_refused_access_is_journalled_with_who_and_where(api: Any, people: Any) -> None:
+    register("oht-01", "http://127.0.0.1:9")
+    api("bob").patch("/api/v1/robots/oht-01/", {"name": "mine"}, format="json", headers={"X-Request-ID": "my-request-1"})
+    row = JournalEntry.objects.get(verb="access.denied")
+    assert (row.actor_id, row.outcome, row.request_id) == (people["bob"].pk, "denied", "my-request-1")
+    shown = api("otto").get("/api/v1/journal/?verb=access.denied").json()["results"][0]
+    assert (shown["actor"], shown["address"], shown["outcome"]) == ("bob", "127.0.0.1", "denied")
+    assert shown["target"] == "PATCH /api/v1/robots/oht-01/"
+
+
+def test_what_one_may_not_see_looks_like_nothing_and_is_journalled(api: Any) -> None:
+    register("oht-01", "http://127.0.0.1:9")
+    hidden, missing = api("charlie").get("/api/v1/robots/oht-01/"), api("charlie").get("/api/v1/robots/nowhere/")
+    assert (hidden.status_code, missing.status_code) == (404, 404)
+    assert hidden.json() == missing.json()
+    assert JournalEntry.objects.filter(verb="access.hidden").count() == 1
+
+
+@pytest.mark.parametrize(("name", "status"), [(None, 401), ("charlie", 403), ("bob", 403), ("alice", 403), ("erin", 403), ("otto", 200), ("ada", 200)])
+def test_the_journal_is_for_those_with_the_right(api: Any, name: str | None, status: int) -> None:
+    assert api(name).get("/api/v1/journal/").status_code == status
+
+
+def test_configuration_changes_carry_before_and_after_and_never_a_secret(api: Any, people: Any) -> None:
+    body = {"slug": "oht-07", "name": "Seven", "profile": "oht50", "base_url": "http://127.0.0.1:9", "credentials": SIMULATOR_TOKENS}
+    assert api("erin").post("/api/v1/robots/", body, format="json").status_code == 201
+    assert api("erin").patch("/api/v1/robots/oht-07/", {"name": "Sieben", "credentials": {"admin": "s3cret-token"}}, format="json").status_code == 200
+    row = JournalEntry.objects.get(verb="robot.changed")
+    assert (row.robot, row.actor_id, row.data["changes"]["name"]) == ("oht-07", people["erin"].pk, ["Seven", "Sieben"])
+    everything = str(list(JournalEntry.objects.values()))
+    assert "s3cret-token" not in everything
+    assert all(token not in everything for token in SIMULATOR_TOKENS.values())
+    shown = api("erin").get("/api/v1/robots/oht-07/")
+    assert "s3cret-token" not in shown.content.decode()
+    assert shown.json()["credentials_set"] is True
+    assert "s3cret-token" not in str(Robot.objects.values())
+
+
+def test_secrets_are_redacted_by_the_name_of_their_field() -> None:
+    data = {"password": "a", "nested": [{"api_token": "b", "name": "c"}], "credentials": {"admin": "d"}, "target_m": 4}
+    assert journal.redact(data) == {
+        "password": "•••",
+        "nested": [{"api_token": "•••", "name": "c"}],
+        "credentials": "•••",
+        "target_m": 4,
+    }
+
+
+def test_a_row_is_rolled_back_with_what_it_tells_of() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        journal.record("something.done")
+        raise ZeroDivisionError
+    assert not JournalEntry.objects.filter(verb="something.done").exists()
+
+
+def test_ids_are_seen_in_order_whoever_writes() -> None:
+    """A reader that asks for `id > last` while four others write misses nothing."""
+    written, seen, over = 40, [], threading.Event()
+    last = JournalEntry.objects.values_list("pk", flat=True).first() or 0
+
+    def write() -> None:
+        for _ in range(written):
+            journal.record("order.test")
+        connections.close_all()
+
+    writers = [threading.Thread(target=write) for _ in range(4)]
+    [writer.start() for writer in writers]
+    threading.Thread(target=lambda: ([writer.join() for writer in writers], over.set())).start()
+    while True:
+        finished = over.is_set()
+        rows = list(journal.since(last).values_list("pk", flat=True))
+        seen += rows
+        last = rows[-1] if rows else last
+        if finished and not rows:
+            break
+    assert seen == sorted(seen)
+    assert JournalEntry.objects.filter(verb="order.test").count() == 4 * written == len(set(seen))
+
+
+@pytest.mark.parametrize(("remote", "forwarded", "trusted", "expected"), [
+    ("10.0.0.9", "1.2.3.4", [], "10.0.0.9"),
+    ("10.0.0.9", "1.2.3.4", ["10.0.0.0/8"], "1.2.3.4"),
+    ("10.0.0.9", "6.6.6.6, 1.2.3.4", ["10.0.0.0/8"], "1.2.3.4"),
+    ("10.0.0.9", "1.2.3.4, 10.0.0.8", ["10.0.0.0/8"], "1.2.3.4"),
+    ("8.8.8.8", "1.2.3.4", ["10.0.0.0/8"], "8.8.8.8"),
+])  # fmt: skip
+def test_a_forwarded_address_is_believed_only_from_trusted_proxies(
+    settings: Any, remote: str, forwarded: str, trusted: list[str], expected: str
+) -> None:
+    import dataclasses
+    import ipaddress
+
+    settings.ENV = dataclasses.replace(settings.ENV, trusted_proxies=[ipaddress.ip_network(one) for one in trusted])
+    assert context.client_address(remote, forwarded) == expected

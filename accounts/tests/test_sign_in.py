@@ -1,0 +1,93 @@
+"""Signing in and out: tokens, sessions, and what the journal says of it."""
+
+from typing import Any
+
+import pytest
+from accounts.models import ApiToken, JournalEntry, User
+from django.test import Client
+from robotctl.tests.fixtures import PASSWORD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOGIN = "/api/v1/auth/login/"
+
+
+def test_a_password_becomes_a_token_that_expires_and_says_who_one_is(api: Any) -> None:
+    answer = api(None).post(LOGIN, {"username": "alice", "password": PASSWORD}, format="json")
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"token", "expires_at", "user"}
+    me = api(None)
+    me.credentials(HTTP_AUTHORIZATION=f"Token {answer.json()['token']}")
+    assert me.get("/api/v1/auth/me/").json()["role"] == "operator"
+    assert me.post("/api/v1/auth/logout/").status_code == 200
+    assert me.get("/api/v1/auth/me/").status_code == 401
+    assert list(JournalEntry.objects.order_by("pk").values_list("verb", flat=True))[-3:] == ["auth.token_issued", "auth.signed_out", "access.unauthenticated"]
+
+
+def test_a_wrong_password_is_401_with_a_challenge_and_a_row_without_the_password(api: Any) -> None:
+    answer = api(None).post(LOGIN, {"username": "alice", "password": "wrong-horse"}, format="json")
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Token")
+    row = JournalEntry.objects.get(verb="auth.sign_in_failed")
+    assert (row.target, row.outcome) == ("alice", "denied")
+    assert "wrong-horse" not in str(list(JournalEntry.objects.values()))
+
+
+def test_a_stranger_gets_401_with_a_challenge_and_one_row_a_minute(api: Any) -> None:
+    from accounts import refusals
+
+    refusals.strangers.__init__()  # type: ignore[misc]  # a minute of its own for this test
+    for _ in range(5):
+        answer = api(None).get("/api/v1/robots/")
+        assert answer.status_code == 401
+        assert answer["WWW-Authenticate"] == "Token"
+        assert answer.json()["code"] == "not_authenticated"
+    assert JournalEntry.objects.filter(verb="access.unauthenticated").count() == 1
+
+
+def test_an_expired_token_and_one_of_a_deactivated_person_are_refused(api: Any, people: Any) -> None:
+    from datetime import timedelta
+
+    _, token = ApiToken.objects.create(people["alice"], expiry=timedelta(seconds=-1))
+    client = api(None)
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    assert client.get("/api/v1/auth/me/").status_code == 401
+    bob = api("bob")
+    User.objects.filter(username="bob").update(is_active=False)
+    assert bob.get("/api/v1/auth/me/").status_code == 401
+
+
+def test_no_test_token_or_default_password_opens_anything(api: Any) -> None:
+    for token in ("test", "admin", "oht50_admin_token_2025", "test_token_admin"):
+        client = api(None)
+        client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        assert client.get("/api/v1/auth/me/").status_code == 401
+
+
+def test_a_browser_session_works_with_csrf_and_not_without(people: Any) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    page = browser.get("/sign-in/")
+    token = browser.cookies["csrftoken"].value
+    assert page.status_code == 200
+    assert browser.post("/sign-in/", {"username": "bob", "password": PASSWORD, "csrfmiddlewaretoken": token}).status_code == 302
+    assert JournalEntry.objects.filter(verb="auth.signed_in", target="bob").exists()
+    assert browser.get("/api/v1/auth/me/").json()["username"] == "bob"
+    assert browser.post("/api/v1/stop/", {}, content_type="application/json").status_code == 403
+    token = browser.cookies["csrftoken"].value
+    assert browser.post("/api/v1/stop/", {}, content_type="application/json", headers={"X-CSRFToken": token}).status_code == 200
+    assert browser.post("/sign-out/", {"csrfmiddlewaretoken": token}).status_code == 302
+    assert browser.get("/").status_code == 302
+
+
+def test_passwords_are_hashed_with_argon2_and_never_shown(api: Any, people: Any) -> None:
+    assert people["alice"].password.startswith("argon2")
+    assert "password" not in str(api("ada").get("/api/v1/auth/me/").json())
+
+
+def test_a_password_change_is_checked_and_journalled_without_it(api: Any) -> None:
+    alice = api("alice")
+    path = "/api/v1/auth/password/"
+    wrong = alice.post(path, {"old_password": "x", "new_password": "a-much-longer-one-77"}, format="json")
+    weak = alice.post(path, {"old_password": PASSWORD, "new_password": "password1234"}, format="json")
+    assert (list(wrong.json()["errors"]), list(weak.json()["errors"])) == (["old_password"], ["new_password"])
+    assert alice.post(path, {"old_password": PASSWORD, "new_password": "a-much-longer-one-77"}, format="json").status_code == 200
+    assert JournalEntry.objects.filter(verb="auth.password_changed").count() == 1
+    assert "a-much-longer-one-77" not in str(list(JournalEntry.objects.values()))

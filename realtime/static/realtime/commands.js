@@ -1,0 +1,99 @@
+/**
+ * Commands as they live: one row each, never going backwards, whatever order the news comes in.
+ *
+ * @typedef {{id: number, name: string, params: Object, status: string, code: string|null, detail: string, reason: string,
+ *            requested_by: string|null, created_at: string, sent_at: string|null, answered_at: string|null,
+ *            ended_at: string|null, done_at: string|null, attempts: number}} Command
+ * @typedef {{steps: string, level: "normal"|"warning"|"critical", shape: string, todo: string}} Life
+ */
+
+const ORDER = ["awaiting_approval", "accepted", "sending", "acknowledged"];
+
+/** How far along a status is; whatever ends a command comes last. */
+function rank(status) {
+  const place = ORDER.indexOf(status);
+  return place < 0 ? ORDER.length : place;
+}
+
+export class Commands {
+  /** @param {Command[]} rows @param {number} most */
+  constructor(rows, most) {
+    this.most = most;
+    /** @type {Map<number, Command>} */
+    this.rows = new Map();
+    for (const row of rows) this.merge(row);
+  }
+
+  /** Newest first. @returns {Command[]} */
+  get list() {
+    return [...this.rows.values()].sort((a, b) => b.id - a.id).slice(0, this.most);
+  }
+
+  /** @param {Partial<Command> & {id: number}} news */
+  merge(news) {
+    const old = this.rows.get(news.id);
+    if (old && news.status && rank(news.status) < rank(old.status)) return;
+    const kept = Object.fromEntries(Object.entries(news).filter(([, value]) => value !== null && value !== undefined));
+    this.rows.set(news.id, { ...BLANK, ...old, ...kept });
+  }
+
+  /** A journal row that tells of a command. Returns its id. @param {import("./story.js").Row} row */
+  hear(row) {
+    const id = row.data.command;
+    if (!id || (row.verb === "command.done" && !this.rows.has(id))) return null;
+    const { name, params, status, code, detail } = row.data;
+    this.merge({ id, name, params, status, code, detail, ...times(row, status) });
+    return id;
+  }
+}
+
+const BLANK = { code: null, detail: "", reason: "", requested_by: null, sent_at: null, answered_at: null, ended_at: null, done_at: null, attempts: 0 };
+
+function times(row, status) {
+  if (row.verb === "command.accepted") return { created_at: row.at, requested_by: row.actor };
+  if (row.verb === "command.done") return { done_at: row.at };
+  return status === "acknowledged" && row.verb === "command.acknowledged" ? { answered_at: row.at } : { ended_at: row.at };
+}
+
+/** A command's life so far, and what a person should do. @param {Command} row @returns {Life} */
+export function life(row) {
+  const ended = row.ended_at !== null;
+  switch (row.status) {
+    case "awaiting_approval":
+      return step("waiting for approval");
+    case "accepted":
+      return step("accepted → sending …");
+    case "sending":
+      return step("accepted → sent → waiting for the robot's answer …");
+    case "acknowledged":
+      return ended
+        ? step("accepted → sent → robot answered; it reports nothing that could confirm it", "warning", "Look at the robot.")
+        : step("accepted → sent → robot answered → watching whether it obeys …");
+    case "confirmed":
+      return step(`accepted → sent → robot shows it ✓${row.done_at ? " → done ✓" : ""}`);
+    case "failed":
+      return failed(row);
+    case "rejected":
+      return step("accepted → sent → the robot refused", "warning", "Nothing was begun. Change what you ask for, or the robot's state.");
+    case "expired":
+      return step("accepted → expired, never sent", "warning", "Nothing was begun. Send it again if you still want it.");
+    case "cancelled":
+      return step("accepted → cancelled, never sent", "warning", "Nothing was begun.");
+    case "outcome_unknown":
+      return step("accepted → sent → outcome unknown", "critical", "The robot may be doing it. It is not sent again. Look at its state; press STOP if in doubt; send it again only when you know.");
+    default:
+      return step(row.status.replaceAll("_", " "));
+  }
+}
+
+function failed(row) {
+  if (row.code === "not_obeyed") {
+    return step("accepted → sent → robot answered → it does not obey", "critical", "It answered, but its state did not follow. Look at the robot before you send anything else; press STOP if it moves.");
+  }
+  return step("accepted → not delivered", "warning", "Nothing was begun. See the link, then send it again.");
+}
+
+/** @returns {Life} */
+function step(steps, level = "normal", todo = "") {
+  return { steps, level, shape: { normal: "", warning: "▲", critical: "■" }[level], todo };
+}

@@ -1,0 +1,238 @@
+/** The robot page: truth, action, story. */
+import { call, NoAnswer } from "./api.js";
+import { CommandForm, ResetForm } from "./actions.js";
+import { Commands, life } from "./commands.js";
+import { data, flag, make, part, text } from "./dom.js";
+import { banner, start } from "./page.js";
+import { Rail } from "./rail.js";
+import { commandWords, tell } from "./story.js";
+import * as truth from "./truth.js";
+
+const RENDER_EVERY_MS = 500;
+const MOST_COMMANDS = 10;
+const MOST_EVENTS = 200;
+const ASK_AGAIN_MS = 2_000;
+const boot = data("boot");
+const slug = boot.robot.robot;
+const topic = `robot.${slug}`;
+const by = (id) => document.getElementById(id);
+
+/** @type {import("./truth.js").RobotDocument} */
+let doc = boot.robot;
+let rights = new Set(boot.rights);
+const { live, stops } = start({ topics: [topic], resumeFrom: boot.story[0]?.id ?? null });
+const commands = new Commands(boot.last_commands, MOST_COMMANDS);
+const forms = Object.entries(boot.commands).map(([name, spec]) => new CommandForm(slug, name, spec, commands, render));
+const reset = new ResetForm(slug, render);
+const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1, here: slug }) : null;
+
+// --- what comes in ---------------------------------------------------------------------------------------------------
+live.on("state", (frame) => {
+  stops.see(frame.data);
+  if (frame.topic !== topic) return;
+  doc = frame.data;
+  render();
+});
+live.on("rights", (given) => {
+  rights = new Set(given[topic] ?? []);
+  if (!given[topic]) banner("You may not see this robot any more. What is shown here is not followed.", "To the fleet", "/");
+  render();
+});
+live.on("event", (row) => {
+  if (row.robot !== slug) return;
+  addToStory(row);
+  if (row.verb.startsWith("command.")) {
+    const id = commands.hear(row);
+    if (id !== null && row.verb !== "command.accepted") refresh(id);
+  }
+  render();
+});
+live.on("gap", () => catchUp());
+live.on("hello", () => catchUp());
+
+/** A row in full, with all its times. @param {number} id */
+async function refresh(id) {
+  const row = await ask(`commands/${id}/`);
+  if (row) commands.merge(row);
+  render();
+}
+
+/** After a time without connection: what became of commands meanwhile. */
+async function catchUp() {
+  const page = await ask(`robots/${slug}/commands/?page_size=${MOST_COMMANDS}`);
+  for (const row of page?.results ?? []) commands.merge(row);
+  render();
+}
+
+async function ask(path) {
+  try {
+    const answer = await call("GET", path);
+    return answer.ok ? answer.body : null;
+  } catch (error) {
+    if (error instanceof NoAnswer) return null; // asked again after the next hello
+    throw error;
+  }
+}
+
+/** A command that has not ended while no event comes is asked for. */
+function askForOpenOnes() {
+  for (const row of commands.list) if (row.ended_at === null && live.truth.kind !== "lost") refresh(row.id);
+}
+
+// --- truth -----------------------------------------------------------------------------------------------------------
+function renderState(now) {
+  const seen = truth.see(doc.machine_state, now);
+  const state = by("state");
+  text(state, seen.value ?? "not known");
+  flag(state, "stale", seen.quality === "stale");
+  state.title = truth.absolute(seen.observedAt);
+  text(by("state-age"), seen.quality === "never" ? "never read" : `${truth.span(seen.ageS)} old`);
+  flag(by("state-age"), "is-old", seen.quality === "stale");
+}
+
+function renderCondition(now) {
+  const verdict = truth.attention(doc, now);
+  const block = by("condition");
+  for (const level of ["normal", "warning", "critical", "nolink"]) flag(block, `is-${level}`, verdict.level === level);
+  text(part(block, "shape"), verdict.shape);
+  text(part(block, "word"), verdict.word);
+  const mode = truth.modeNow(doc, now);
+  text(part(block, "since"), mode === "online" ? "" : truth.modeWords(mode));
+  text(part(block, "latch"), latchWords());
+  const lease = part(block, "lease");
+  lease.hidden = !doc.lease.holder;
+  if (doc.lease.holder) text(lease, `Control: ${doc.lease.holder}${doc.lease.until ? ` until ${truth.clock(doc.lease.until)}` : ""}`);
+}
+
+function latchWords() {
+  const { stop } = doc;
+  if (!stop.latched) return "";
+  const by_ = `STOP by ${stop.by} at ${truth.clock(stop.at)}${stop.reason ? ` (${stop.reason})` : ""}`;
+  if (stop.left_at) return `${by_}; confirmed, but the robot left its stop at ${truth.clock(stop.left_at)} by itself.`;
+  if (stop.status === "confirmed") return `${by_}; confirmed ${truth.clock(stop.confirmed_at)}.`;
+  return `${by_}; ${stop.status === "sent" ? "sent, not yet read as stopped" : "NOT CONFIRMED"}, trying again (${stop.attempts} so far).`;
+}
+
+function renderReadings(now) {
+  const body = by("readings");
+  for (const [name, reading] of Object.entries(doc.readings)) {
+    const row = body.querySelector(`[data-reading="${name}"]`) ?? readingRow(body, name);
+    const seen = truth.see(reading, now);
+    text(row.cells[1], truth.number(seen.value, seen.unit));
+    flag(row.cells[1], "stale", seen.quality === "stale" && seen.value !== null);
+    text(row.cells[2], seen.unit);
+    text(row.cells[3], truth.span(seen.ageS));
+    flag(row.cells[3], "is-old", seen.quality !== "live");
+    text(row.cells[4], seen.observedAt ? truth.clock(seen.observedAt) : "never");
+    row.cells[4].title = truth.absolute(seen.observedAt);
+    flag(row, "is-stale", seen.quality !== "live");
+  }
+}
+
+function readingRow(body, name) {
+  const title = boot.fields[name]?.title ?? truth.fieldName(name);
+  const cells = ["num value", "unit", "num age", "num quiet"].map((kind) => make("td", { class: kind }));
+  const row = make("tr", { "data-reading": name }, make("th", { scope: "row" }, title), ...cells);
+  body.append(row);
+  return row;
+}
+
+function renderRail(now) {
+  const at = truth.see(doc.readings.position_m, now);
+  const target = truth.see(doc.readings.target_m, now);
+  const moving = truth.see(doc.machine_state, now).value === "moving";
+  const marker = { robot: slug, at: at.value, live: at.quality === "live", level: truth.attention(doc, now).level, title: truth.quantity(at.value, at.unit) };
+  rail?.show([marker], moving ? target.value : null);
+}
+
+function renderLink(now) {
+  const { link } = doc;
+  const age = truth.ageS(link.last_contact_at, now);
+  fact("Mode", truth.modeNow(doc, now));
+  fact("Last contact", age === null ? "never" : `${truth.span(age)} ago`, truth.absolute(link.last_contact_at));
+  fact("Failures in a row", String(link.failures));
+  fact("Offline after", `${link.offline_after_s} s without contact`);
+  fact("Last error", link.last_error ?? "none", link.last_error_code ?? "");
+  if (link.restarted_at) fact("Restarted", truth.clock(link.restarted_at), truth.absolute(link.restarted_at));
+}
+
+function fact(name, words, title = "") {
+  const list = by("link-facts");
+  let block = [...list.children].find((one) => one.firstChild.textContent === name);
+  if (!block) list.append((block = make("div", {}, make("dt", {}, name), make("dd"))));
+  text(block.lastChild, words);
+  block.lastChild.title = title;
+}
+
+// --- action ----------------------------------------------------------------------------------------------------------
+function renderActions(now) {
+  const kind = live.truth.kind;
+  const standing = { rights, now, connected: kind === "live" || kind === "behind" };
+  for (const form of forms) form.render(doc, standing);
+  reset.render(doc, standing);
+}
+
+function renderCommands() {
+  const rows = commands.list;
+  const key = JSON.stringify(rows);
+  if (by("last").dataset.key === key) return;
+  by("last").dataset.key = key;
+  by("last").replaceChildren(...(rows.length ? rows.map(commandItem) : [make("li", { class: "quiet" }, "No command has been sent to this robot yet.")]));
+}
+
+/** @param {import("./commands.js").Command} row */
+function commandItem(row) {
+  const { steps, level, shape, todo } = life(row);
+  const when = make("time", { datetime: row.created_at, title: truth.absolute(row.created_at) }, truth.clock(row.created_at));
+  const head = make("p", {}, when, " ", make("b", {}, commandWords(row)), row.requested_by ? make("span", { class: "quiet" }, ` ${row.requested_by}`) : "");
+  const detail = [row.detail, row.code ? `(${row.code})` : ""].filter(Boolean).join(" ");
+  const times = [["sent", row.sent_at], ["answered", row.answered_at], ["ended", row.ended_at], ["done", row.done_at]];
+  const told = times.filter(([, at]) => at).map(([name, at]) => `${name} ${truth.clock(at)}`).join(" · ");
+  const lines = [head, make("p", { class: `steps is-${level}` }, [shape, steps].filter(Boolean).join(" "))];
+  if (level !== "normal" && detail) lines.push(make("p", {}, detail));
+  if (todo) lines.push(make("p", { class: "todo" }, todo));
+  if (told) lines.push(make("p", { class: "quiet small" }, told));
+  return make("li", { "data-id": row.id, "data-status": row.status }, ...lines);
+}
+
+// --- story -----------------------------------------------------------------------------------------------------------
+/** @param {import("./story.js").Row} row */
+function addToStory(row, first = true) {
+  const list = by("story");
+  if (list.querySelector(`[data-id="${row.id}"]`)) return;
+  const { words, detail, level, shape } = tell(row);
+  const when = make("time", { datetime: row.at, title: truth.absolute(row.at) }, truth.clock(row.at));
+  const what = make("p", { class: `is-${level}` }, shape ? make("span", { class: "shape" }, `${shape} `) : "", words);
+  const who = row.actor && row.actor !== "system" ? make("span", { class: "quiet" }, ` ${row.actor}`) : "";
+  what.append(who);
+  const item = make("li", { "data-id": row.id, "data-verb": row.verb }, when, make("div", {}, what, detail ? make("p", { class: "quiet small" }, detail) : ""));
+  if (first) list.prepend(item);
+  else list.append(item);
+  while (list.children.length > MOST_EVENTS) list.lastChild.remove();
+  by("story-empty").hidden = true;
+}
+
+function render() {
+  const now = live.serverNow();
+  renderState(now);
+  renderCondition(now);
+  renderReadings(now);
+  renderRail(now);
+  renderLink(now);
+  renderActions(now);
+  renderCommands();
+}
+
+function begin() {
+  by("commands").append(...forms.map((form) => form.element));
+  if (rail) by("rail").setAttribute("aria-label", `Where ${slug} is on its rail; the table says the same in words.`);
+  else by("rail").remove();
+  for (const row of boot.story) addToStory(row, false);
+  by("story-empty").hidden = boot.story.length > 0;
+  render();
+  if (location.hash === "#reset" && !reset.opener.disabled) reset.open(true);
+  setInterval(render, RENDER_EVERY_MS);
+  setInterval(askForOpenOnes, ASK_AGAIN_MS);
+}
+
+begin();

@@ -1,0 +1,75 @@
+/**
+ * The journal in words for people.
+ *
+ * @typedef {{id: number, at: string, actor: string, verb: string, target: string, robot: string|null, outcome: string,
+ *            reason: string, data: Object}} Row
+ * @typedef {{words: string, detail: string, level: "normal"|"warning"|"critical"|"nolink"}} Told
+ */
+import { quantity } from "./truth.js";
+
+const UNITS = { _m: "m", _mps: "m/s", _mps2: "m/s²", _s: "s", _percent: "%" };
+const SHAPES = { normal: "", warning: "▲", critical: "■", nolink: "○" };
+
+const WORDS = {
+  "robot.online": () => told("Online: the robot answers"),
+  "robot.degraded": (row) => told("Degraded", row.reason, "warning"),
+  "robot.offline": (row) => told("Offline", row.reason, "nolink"),
+  "robot.recovering": (row) => told("Recovering", row.reason),
+  "robot.restarted": () => told("The robot has restarted", "Its counter of state changes has fallen.", "warning"),
+  "robot.maintenance": (row) => told("Maintenance", row.reason),
+  "command.accepted": (row) => told(`${commandWords(row.data)}: accepted`, row.reason),
+  "command.acknowledged": (row) => told(`${commandWords(row.data)}: the robot answered`, row.data.message ?? ""),
+  "command.confirmed": (row) => told(`${commandWords(row.data)}: the robot shows that it obeys ✓`),
+  "command.done": (row) => told(`${row.target}: done ✓`),
+  "command.refused": (row) => told(`${commandWords(row.data, row.target)}: refused`, row.data.detail ?? firstError(row.data.errors), "warning"),
+  "command.rejected": (row) => told(`${commandWords(row.data)}: the robot refused`, row.data.detail, "warning"),
+  "command.failed": (row) =>
+    told(`${commandWords(row.data)}: ${row.data.code === "not_obeyed" ? "the robot does not obey" : "failed"}`, row.data.detail, "critical"),
+  "command.expired": (row) => told(`${commandWords(row.data)}: expired unsent`, row.data.detail, "warning"),
+  "command.cancelled": (row) => told(`${commandWords(row.data)}: cancelled`, row.data.detail),
+  "command.outcome_unknown": (row) => told(`${commandWords(row.data)}: outcome unknown`, row.data.detail, "critical"),
+  "stop.requested": (row) => told("STOP", row.reason, "warning"),
+  "stop.confirmed": (row) => told(`Stop confirmed${row.data.took_s === null || row.data.took_s === undefined ? "" : ` · ${row.data.took_s.toFixed(2)} s`} ✓`),
+  "stop.sent": (row) => told("Stop sent, not yet read as stopped", row.reason, "warning"),
+  "stop.not_confirmed": (row) => told("Stop NOT CONFIRMED, trying again", row.reason, "critical"),
+  "stop.left": () => told("The robot left its stop by itself", "robotctl does not stop it again by itself.", "critical"),
+  "reset.requested": (row) => told("Reset asked for", row.reason),
+  "reset.confirmed": (row) => told("Reset: the stop is lifted ✓", row.data.detail),
+  "reset.rejected": (row) => told("Reset: the robot refused", row.data.detail, "warning"),
+  "reset.failed": (row) => told("Reset failed: the stop stays", row.data.detail, "warning"),
+  "reset.outcome_unknown": (row) => told("Reset: outcome unknown, the stop stays", row.data.detail, "critical"),
+  "reset.refused": (row) => told("Reset refused", row.data.detail ?? row.data.code, "warning"),
+  "link.abandoned": (row) => told("A request was given up unanswered", row.reason, "warning"),
+};
+
+/** @returns {Told} */
+function told(words, detail = "", level = "normal") {
+  return { words, detail: detail ?? "", level };
+}
+
+/** A row in words. What has none of its own is told by its verb. @param {Row} row @returns {Told & {shape: string}} */
+export function tell(row) {
+  const known = WORDS[row.verb];
+  const plain = told(row.verb.replaceAll(".", " ").replaceAll("_", " "), row.reason, row.outcome === "ok" ? "normal" : "warning");
+  const result = known ? known(row) : plain;
+  return { ...result, shape: SHAPES[result.level] };
+}
+
+/** "move to 42.00 m". @param {{name?: string, params?: Object}} command @param {string} [otherwise] */
+export function commandWords(command, otherwise = "command") {
+  const name = command.name ?? otherwise;
+  const params = Object.entries(typeof command.params === "object" ? (command.params ?? {}) : {});
+  return [name, ...params.filter(([, value]) => value !== null).map(([key, value]) => paramWords(key, value))].join(" ");
+}
+
+function paramWords(key, value) {
+  const ending = Object.keys(UNITS).find((one) => key.endsWith(one));
+  const unit = ending ? UNITS[ending] : "";
+  const before = key === "target_m" ? "to " : key === "speed_mps" || key.startsWith("acceleration") ? "at " : `${key} `;
+  return `${before}${typeof value === "number" ? quantity(value, unit) : value}`;
+}
+
+function firstError(errors) {
+  const [first] = Object.values(errors ?? {});
+  return Array.isArray(first) ? String(first[0]) : "";
+}
