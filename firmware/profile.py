@@ -22,8 +22,8 @@ MACHINE_STATES = (
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Path_ = Annotated[str, msgspec.Meta(pattern="^/[^ ]*$", description="Path on the robot, from the root.")]
-NoSuchThing = Annotated[int, msgspec.Meta(ge=404, le=499)]  # a refusal (401, 403) is none
 Scalar = str | float | bool
+Problems = Iterator[tuple[str, str]]  # (key, reason)
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Replies(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     path: Path_
-    absent: list[NoSuchThing] = []  # statuses that say: there is nothing to read now; no values, and no failure
+    absent: list[Annotated[int, msgspec.Meta(ge=404, le=499)]] = []  # statuses: nothing to read now, and no failure
     taken_at: str | None = None  # JMESPath: epoch s at which the robot took the values; where it finds none, none count
     every_s: Seconds | None = None  # None: the robot's poll interval
     token: str | None = None
@@ -159,9 +159,7 @@ class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     reset: Reset | None = None
 
     def fields_of(self, read: str) -> Iterator[tuple[str, Field]]:
-        return (
-            (name, field) for name, field in self.fields.items() if any(source.read == read for source in field.sources)
-        )
+        return ((name, field) for name, field in self.fields.items() if any(s.read == read for s in field.sources))
 
     @property
     def state_read(self) -> str:
@@ -219,20 +217,16 @@ def parse(text: str, file: str) -> Profile:
     return profile
 
 
-def _problems(profile: Profile) -> Iterator[tuple[str, str]]:
+def _problems(profile: Profile) -> Problems:
     """What the types alone do not see: (key, reason)."""
     yield from _path_problems(profile)
     yield from _field_problems(profile)
-    actions: dict[str, Action] = {f"commands.{name}": command for name, command in profile.commands.items()} | {
-        "stop": profile.stop
-    }
-    if profile.reset:
-        actions["reset"] = profile.reset
+    actions: dict[str, Action] = {f"commands.{name}": command for name, command in profile.commands.items()}
+    actions |= {"stop": profile.stop} | ({"reset": profile.reset} if profile.reset else {})
     reads: dict[str, Read | Action] = {f"reads.{name}": read for name, read in profile.reads.items()}
     for key, part in (reads | actions).items():
         if part.token is not None and part.token not in profile.auth.tokens:
-            tokens = ", ".join(profile.auth.tokens) or "none"
-            yield f"{key}.token", f"{part.token!r} is not one of auth.tokens ({tokens})"
+            yield f"{key}.token", f"{part.token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens)})"
     for name, command in profile.commands.items():
         yield from _command_problems(profile, name, command)
     yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
@@ -240,7 +234,7 @@ def _problems(profile: Profile) -> Iterator[tuple[str, str]]:
         yield "stop.stopped", "must say how a stopped robot reads; without it a stop could never be confirmed"
 
 
-def _path_problems(profile: Profile) -> Iterator[tuple[str, str]]:
+def _path_problems(profile: Profile) -> Problems:
     paths = {"replies.refused": profile.replies.refused, "replies.message": profile.replies.message}
     paths |= {f"reads.{name}.taken_at": read.taken_at for name, read in profile.reads.items() if read.taken_at}
     for name, field in profile.fields.items():
@@ -252,7 +246,7 @@ def _path_problems(profile: Profile) -> Iterator[tuple[str, str]]:
             yield key, f"not a JMESPath expression: {str(error).splitlines()[0]}"
 
 
-def _field_problems(profile: Profile) -> Iterator[tuple[str, str]]:
+def _field_problems(profile: Profile) -> Problems:
     if MACHINE_STATE not in profile.fields:
         yield f"fields.{MACHINE_STATE}", "is missing; every robot must say what state it is in"
         return
@@ -261,8 +255,7 @@ def _field_problems(profile: Profile) -> Iterator[tuple[str, str]]:
             yield f"fields.{name}.from", "names no source"
         for index, source in enumerate(field.sources):
             if source.read not in profile.reads:
-                reads = ", ".join(profile.reads)
-                yield f"fields.{name}.from[{index}].read", f"{source.read!r} is not one of reads ({reads})"
+                yield f"fields.{name}.from[{index}].read", f"{source.read!r}: reads are {', '.join(profile.reads)}"
     for raw, state in profile.fields[MACHINE_STATE].map.items():
         if state not in MACHINE_STATES:
             yield f"fields.{MACHINE_STATE}.map.{raw}", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
@@ -270,13 +263,12 @@ def _field_problems(profile: Profile) -> Iterator[tuple[str, str]]:
         yield f"fields.{MACHINE_STATE}.map", "must map the robot's words to machine states"
 
 
-def _command_problems(profile: Profile, name: str, command: Command) -> Iterator[tuple[str, str]]:
+def _command_problems(profile: Profile, name: str, command: Command) -> Problems:
     key = f"commands.{name}"
     for state in command.states:
         if state not in MACHINE_STATES:
             yield f"{key}.states", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
-    used = set(placeholders([command.body, command.path]))
-    for missing in sorted(used - command.params.keys()):
+    for missing in sorted(set(placeholders([command.body, command.path])) - command.params.keys()):
         yield f"{key}.body", f"${missing} is not one of the command's params"
     if command.kind == "motion" and command.observable and not command.confirm:
         yield f"{key}.confirm", "must say how the robot shows that it obeys; if nothing can, say observable = false"
@@ -286,15 +278,12 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Iterator
     yield from _condition_problems(profile, f"{key}.done", command.done, set(command.params))
 
 
-def _condition_problems(
-    profile: Profile, key: str, conditions: list[Condition], params: set[str]
-) -> Iterator[tuple[str, str]]:
+def _condition_problems(profile: Profile, key: str, conditions: list[Condition], params: set[str]) -> Problems:
     for condition in conditions:
         for name, expected in condition.items():
             if name not in profile.fields:
                 yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
-            used = set(placeholders(expected.near if isinstance(expected, Near) else expected))
-            for missing in sorted(used - params):
+            for missing in sorted(set(placeholders(getattr(expected, "near", expected))) - params):
                 yield key, f"${missing} is not one of the command's params"
 
 
@@ -305,9 +294,6 @@ def placeholders(template: Any) -> Iterator[str]:
     """The parameter names in a template. In a body only a whole string is one; in a path each `{$name}` segment."""
     if isinstance(template, str):
         yield from PLACEHOLDER.findall(template)
-    elif isinstance(template, dict):
-        for value in template.values():
-            yield from placeholders(value)
-    elif isinstance(template, list):
-        for value in template:
+    elif isinstance(template, dict | list):
+        for value in template.values() if isinstance(template, dict) else template:
             yield from placeholders(value)

@@ -33,14 +33,14 @@ export class CommandForm {
     const verdict = mayCommand(doc, this.name, { ...standing, motion: this.spec.class === "motion" });
     attribute(this.button, "disabled", !verdict.allowed || this.busy);
     text(this.why, this.busy ? "Asking the server …" : (verdict.reason ?? ""));
-    if (this.sent !== null) this.showLife();
+    if (this.sent !== null) this.showLife(standing.now);
   }
 
   /** The life of the command that was sent from here. */
-  showLife() {
+  showLife(now) {
     const row = this.commands.rows.get(this.sent);
     if (!row) return;
-    const { steps, level, shape, todo } = life(row);
+    const { steps, level, shape, todo } = life(row, now);
     this.say([shape, steps + (level === "normal" || !row.detail ? "" : `. ${row.detail}`), todo].filter(Boolean).join(" "), level);
   }
 

@@ -7,6 +7,8 @@
  * @typedef {{steps: string, level: "normal"|"warning"|"critical", shape: string, todo: string}} Life
  */
 
+/** So long after its deadline a command that has not ended is not followed by anybody any more. */
+const NO_NEWS_MS = 30_000;
 const ORDER = ["awaiting_approval", "accepted", "sending", "acknowledged"];
 
 /** How far along a status is; whatever ends a command comes last. */
@@ -55,9 +57,17 @@ function times(row, status) {
   return status === "acknowledged" && row.verb === "command.acknowledged" ? { answered_at: row.at } : { ended_at: row.at };
 }
 
-/** A command's life so far, and what a person should do. @param {Command} row @returns {Life} */
-export function life(row) {
+/**
+ * A command's life so far, and what a person should do.
+ * @param {Command} row
+ * @param {number} now the server's time
+ * @returns {Life}
+ */
+export function life(row, now) {
   const ended = row.ended_at !== null;
+  if (!ended && row.deadline_at && now - Date.parse(row.deadline_at) > NO_NEWS_MS) {
+    return step(`${row.status} → no news since`, "critical", "robotctl has lost track of it: what the robot did is unknown. Look at its state before you send anything else.");
+  }
   switch (row.status) {
     case "awaiting_approval":
       return step("waiting for approval");

@@ -172,17 +172,16 @@ function renderActions(now) {
   reset.render(doc, standing);
 }
 
-function renderCommands() {
+function renderCommands(now) {
   const rows = commands.list;
-  const key = JSON.stringify(rows);
+  const key = JSON.stringify(rows.map((row) => [row, life(row, now)]));
   if (by("last").dataset.key === key) return;
   by("last").dataset.key = key;
-  by("last").replaceChildren(...(rows.length ? rows.map(commandItem) : [make("li", { class: "quiet" }, "No command has been sent to this robot yet.")]));
+  by("last").replaceChildren(...(rows.length ? rows.map((row) => commandItem(row, life(row, now))) : [make("li", { class: "quiet" }, "No command has been sent to this robot yet.")]));
 }
 
-/** @param {import("./commands.js").Command} row */
-function commandItem(row) {
-  const { steps, level, shape, todo } = life(row);
+/** @param {import("./commands.js").Command} row @param {import("./commands.js").Life} life */
+function commandItem(row, { steps, level, shape, todo }) {
   const when = make("time", { datetime: row.created_at, title: truth.absolute(row.created_at) }, truth.clock(row.created_at));
   const head = make("p", {}, when, " ", make("b", {}, commandWords(row)), row.requested_by ? make("span", { class: "quiet" }, ` ${row.requested_by}`) : "");
   const detail = [row.detail, row.code ? `(${row.code})` : ""].filter(Boolean).join(" ");
@@ -220,7 +219,7 @@ function render() {
   renderRail(now);
   renderLink(now);
   renderActions(now);
-  renderCommands();
+  renderCommands(now);
 }
 
 function begin() {
