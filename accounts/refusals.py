@@ -68,6 +68,11 @@ class Strangers:
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[float, int]] = {}
 
+    def forget(self) -> None:
+        """Begin anew."""
+        with self._lock:
+            self._seen.clear()
+
     def count(self, address: str) -> int | None:
         """How many refusals the row to be written stands for; None when none is due."""
         now = time.monotonic()

@@ -46,12 +46,15 @@ class Reply:
 
 
 class RobotClient:
-    """One robot's client. Shared by the threads of a process; one request at a time, stop beside it."""
+    """One robot's client. Shared by the threads of a process; one request at a time, stop beside it. Raises BadProfile."""
 
     def __init__(self, *, slug: str, base_url: str, profile: Profile, credentials: dict[str, str]) -> None:
         self.slug, self.profile = slug, profile
         self._credentials = credentials
-        self._transport = Transport(base_url.rstrip("/"), profile.transport)
+        try:
+            self._transport = Transport(base_url.rstrip("/"), profile.transport)
+        except ValueError as error:
+            raise BadProfile(self.slug, "base_url", str(error)) from error
         self._slots = Slots(profile.transport.max_unanswered)
         self._turn = threading.Lock()
         self._stop_asked_at = -math.inf  # monotonic

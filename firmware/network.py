@@ -5,6 +5,7 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
+import requests
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
@@ -109,6 +110,10 @@ def check_base_url(url: str) -> None:
         raise ValidationError("Credentials do not belong into the address; give them as credentials.")
     if parts.query or parts.fragment:
         raise ValidationError("The address must not have a query or a fragment.")
+    try:
+        requests.Request("GET", url).prepare()
+    except requests.RequestException as error:
+        raise ValidationError(f"This is not an address: {error}.") from error
     try:
         resolve(parts.hostname, port)
     except Forbidden as error:

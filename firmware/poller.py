@@ -99,6 +99,7 @@ class PollLoop:
         try:
             work()
         finally:
+            connections.close_all()
             if not self._over.is_set():
                 self.failed = True
                 self._over.set()
@@ -213,7 +214,6 @@ class PollLoop:
         while not self._over.is_set():
             self._with_database(self._keep)
             self._over.wait(KEEP_EVERY_S)
-        connections.close_all()
 
     def _keep(self) -> None:
         mine = leases.hold_share(self.owner, timezone.now())

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from typing import Any, Self
 
 from urllib3.exceptions import MaxRetryError
@@ -32,6 +33,7 @@ class Exchange:
     answered: bool = False  # a byte of the reply, or the end of the connection, has come
     drained: bool = False  # its socket now waits for the reply in the background
     trouble: str = ""  # why there is no connection
+    response: HTTPResponse | None = None
 
     def remaining_s(self) -> float:
         left = self.deadline - time.monotonic()

@@ -41,6 +41,7 @@ DEAD_PEER_OPTIONS = [
 ]
 LONGEST_HEAD_BYTES = 64 * 1024  # of a reply: status line and headers
 
+
 class _TimedReader(socket.SocketIO):
     """Reads a reply under one deadline for all of it, however slowly the bytes drip, and never without end."""
 
@@ -117,7 +118,8 @@ class _OneWrite:
     def _timed_response(self, sock: socket.socket, **kwargs: Any) -> http.client.HTTPResponse:
         assert self._exchange is not None
         reader: Any = _TimedReader(sock, self._exchange)
-        return http.client.HTTPResponse(reader, **kwargs)
+        self._exchange.response = http.client.HTTPResponse(reader, **kwargs)
+        return self._exchange.response
 
     def close(self) -> None:
         """http.client calls this in the middle of every `Connection: close` reply, too: only silence is an abandonment."""
@@ -193,7 +195,7 @@ class Answer:
 
 
 class Transport:
-    """One robot's wire: a session without proxies, redirects, cookies or stray headers."""
+    """One robot's wire: without proxies, redirects, cookies or stray headers. ValueError when `base_url` is none."""
 
     def __init__(self, base_url: str, needs: Needs) -> None:
         self.needs = needs
@@ -210,8 +212,11 @@ class Transport:
 
     def _new_pool(self) -> Any:
         adapter = Adapter(pool_maxsize=self.needs.max_unanswered)
-        request = requests.Request("GET", self._base_url).prepare()
-        pool = adapter.get_connection_with_tls_context(request, verify=True)
+        try:
+            request = requests.Request("GET", self._base_url).prepare()
+            pool = adapter.get_connection_with_tls_context(request, verify=True)
+        except requests.RequestException as error:
+            raise ValueError(str(error)) from error
         adapter.cert_verify(pool, self._base_url, True, None)  # type: ignore[no-untyped-call]
         return pool
 
@@ -252,9 +257,12 @@ class Transport:
             finally:
                 response.close()
         except (HTTPError, http.client.HTTPException, OSError) as error:
-            raise translate(error, exchange) from error
+            # A robot's bytes, in which it may repeat our credentials, do not get into tracebacks.
+            raise translate(error, exchange) from (error if exchange.sent_at is None else None)
         finally:
             del under_way.exchange
+            if exchange.response is not None:
+                exchange.response.close()  # urllib3 forgets it when it does not like a header
         return Answer(response.status, response.headers.get("Content-Type", ""), body, began_at, time.time())
 
     def _read(self, response: BaseHTTPResponse) -> bytes:

@@ -88,6 +88,7 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
 else:
     DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 16, "timeout": 5}, "connect_timeout": 5}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = False  # the pool checks
+MIGRATION_MODULES = {"knox": None}  # its token model is ours (KNOX_TOKEN_MODEL); its own table would only be in the way
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = ENV.redis_url

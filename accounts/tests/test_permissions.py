@@ -90,7 +90,7 @@ def test_a_withdrawn_grant_takes_its_projection_along(robot: Any, people: Any) -
 
 
 def test_the_list_costs_the_same_for_one_robot_and_for_many(people: Any) -> None:
-    made = [register(f"oht-{number}", f"http://127.0.0.1:{number}") for number in range(30)]
+    made = [register(f"oht-{number}", f"http://127.0.0.1:{1000 + number}") for number in range(30)]
     for one in made[:20]:
         give(one, people["charlie"], "viewer")
     with CaptureQueriesContext(connection) as captured:

@@ -32,9 +32,6 @@ def test_a_wrong_password_is_401_with_a_challenge_and_a_row_without_the_password
 
 
 def test_a_stranger_gets_401_with_a_challenge_and_one_row_a_minute(api: Any) -> None:
-    from accounts import refusals
-
-    refusals.strangers.__init__()  # type: ignore[misc]  # a minute of its own for this test
     for _ in range(5):
         answer = api(None).get("/api/v1/robots/")
         assert answer.status_code == 401

@@ -47,6 +47,18 @@ def bus() -> Iterator[None]:
     process.wait(10)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def pools(django_db_setup: None) -> Iterator[None]:
+    """PostgreSQL's pooled connections end before the test database does."""
+    yield
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.close()
+        if connection.vendor == "postgresql":
+            connection.close_pool()  # type: ignore[attr-defined]
+
+
 @pytest.fixture
 def people(transactional_db: None) -> dict[str, Any]:
     """alice operates, bob watches, charlie is a guest, erin engineers, ada administers, otto audits."""
@@ -61,6 +73,14 @@ def _hashed() -> str:
     from django.contrib.auth.hashers import make_password
 
     return make_password(PASSWORD)
+
+
+@pytest.fixture(autouse=True)
+def strangers() -> None:
+    """Every test counts its own strangers."""
+    from accounts import refusals
+
+    refusals.strangers.forget()
 
 
 @pytest.fixture

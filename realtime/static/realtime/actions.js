@@ -5,6 +5,7 @@ import { attribute, flag, make, text } from "./dom.js";
 import { mayCommand } from "./truth.js";
 
 const RESET_WITHIN_MS = 20_000;
+const SHOWN_FOR_MS = 60_000;
 
 /** @typedef {{rights: Set<string>, now: number, connected: boolean}} Standing */
 
@@ -41,6 +42,10 @@ export class CommandForm {
     const row = this.commands.rows.get(this.sent);
     if (!row) return;
     const { steps, level, shape, todo } = life(row, now);
+    if (level === "normal" && row.ended_at && now - Date.parse(row.done_at ?? row.ended_at) > SHOWN_FOR_MS) {
+      this.say(""); // it stands among the last commands
+      return;
+    }
     this.say([shape, steps + (level === "normal" || !row.detail ? "" : `. ${row.detail}`), todo].filter(Boolean).join(" "), level);
   }
 
@@ -157,7 +162,7 @@ class Field {
 export class ResetForm {
   /** @param {string} robot @param {() => void} changed */
   constructor(robot, changed) {
-    Object.assign(this, { robot, changed, busySince: null });
+    Object.assign(this, { robot, changed, busySince: null, lifted: "" });
     const by = (id) => document.getElementById(id);
     Object.assign(this, { form: by("reset"), opener: by("reset-open"), body: by("reset-body"), reason: by("reset-reason"), why: by("reset-why"), outcome: by("reset-outcome") });
     this.opener.addEventListener("click", () => this.open(this.body.hidden));
@@ -173,7 +178,8 @@ export class ResetForm {
   }
 
   /** @param {import("./truth.js").RobotDocument} doc @param {Standing} standing */
-  render(doc, { rights, connected }) {
+  render(doc, { rights, now, connected }) {
+    this.now = now;
     const reason = !rights.has("robot.reset")
       ? "Your role does not include reset; an engineer's does."
       : !connected
@@ -183,6 +189,7 @@ export class ResetForm {
     attribute(this.form.querySelector("[type=submit]"), "disabled", Boolean(reason) || this.busySince !== null);
     text(this.why, reason);
     if (reason && this.busySince === null && !this.body.hidden) this.body.hidden = true;
+    if (this.lifted && doc.stop.latched && Date.parse(doc.stop.at) > this.lifted) this.say((this.lifted = "")); // stopped anew
     if (this.busySince !== null) this.say(`Asking the robot to leave its stop and watching that it stays out … ${((Date.now() - this.busySince) / 1000).toFixed(0)} s`);
   }
 
@@ -210,6 +217,7 @@ export class ResetForm {
       if (answer.body.status !== "confirmed") return [`▲ Not reset: the stop stays. ${answer.body.detail}`, "warning"];
       this.reason.value = "";
       this.body.hidden = true;
+      this.lifted = this.now;
       return [`✓ The stop is lifted. ${answer.body.detail}`];
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;

@@ -43,18 +43,20 @@ export class Commands {
   hear(row) {
     const id = row.data.command;
     if (!id || (row.verb === "command.done" && !this.rows.has(id))) return null;
-    const { name, params, status, code, detail } = row.data;
-    this.merge({ id, name, params, status, code, detail, ...times(row, status) });
+    const { name, params, code, detail } = row.data;
+    const status = row.verb === "command.done" ? undefined : row.verb.slice("command.".length);
+    this.merge({ id, name, params, status, code, detail, ...times(row) });
     return id;
   }
 }
 
 const BLANK = { code: null, detail: "", reason: "", requested_by: null, sent_at: null, answered_at: null, ended_at: null, done_at: null, attempts: 0 };
 
-function times(row, status) {
+/** Which of its times a row tells. "Acknowledged" may be the end; then the row in full says so. */
+function times(row) {
   if (row.verb === "command.accepted") return { created_at: row.at, requested_by: row.actor };
   if (row.verb === "command.done") return { done_at: row.at };
-  return status === "acknowledged" && row.verb === "command.acknowledged" ? { answered_at: row.at } : { ended_at: row.at };
+  return row.verb === "command.acknowledged" ? { answered_at: row.at } : { ended_at: row.at };
 }
 
 /**

@@ -22,6 +22,7 @@ const rails = new Map();
 const { live, stops, boot } = start({ topics: ["fleet"] });
 let rights = new Set(boot.rights);
 let filter = "all";
+const verdictOn = (doc, now) => truth.attention(doc, now, live.connected);
 
 // --- what comes in ---------------------------------------------------------------------------------------------------
 function take(doc) {
@@ -75,7 +76,7 @@ function valueBlock(name) {
 function renderTile(doc, now) {
   const tile = tiles.get(doc.robot);
   const seen = truth.see(doc.machine_state, now);
-  const verdict = truth.attention(doc, now);
+  const verdict = verdictOn(doc, now);
   for (const level of ["normal", "warning", "critical", "nolink"]) flag(tile, `is-${level}`, verdict.level === level);
   flag(tile, "is-stale", seen.quality !== "live");
   part(tile, "simulated").hidden = !doc.simulated;
@@ -110,8 +111,8 @@ function renderCondition(tile, doc, verdict, now) {
   const mode = truth.modeNow(doc, now);
   const since = part(tile, "since");
   const contact = doc.link.last_contact_at;
-  text(since, mode !== "online" && contact ? `last contact ${truth.clock(contact)}` : "");
-  since.title = truth.absolute(contact);
+  text(since, mode !== "online" && contact ? `seen ${truth.clock(contact)}` : "");
+  since.title = contact ? `Last contact: ${truth.absolute(contact)}` : "";
   const latch = part(tile, "latch");
   text(latch, latchWords(doc, verdict));
   latch.title = [truth.absolute(doc.stop.at), doc.stop.reason].filter(Boolean).join(" · ");
@@ -121,7 +122,7 @@ function renderCondition(tile, doc, verdict, now) {
 function latchWords(doc, verdict) {
   if (!doc.stop.latched) return doc.lease.holder ? `held by ${doc.lease.holder}` : "";
   const stopped = verdict.word.startsWith("Stop") ? "" : "stopped ";
-  const trying = doc.stop.status === "confirmed" ? "" : `, trying again (${doc.stop.attempts})`;
+  const trying = doc.stop.status === "confirmed" ? "" : ` · try ${doc.stop.attempts}`;
   return `${stopped}by ${doc.stop.by} ${truth.clock(doc.stop.at)}${trying}`;
 }
 
@@ -147,13 +148,13 @@ function makeRail(site, count) {
 function marker(doc, now) {
   const at = truth.see(doc.readings.position_m, now);
   const title = `${doc.robot}: ${truth.quantity(at.value, at.unit)}${at.quality === "live" ? "" : `, ${truth.span(at.ageS)} old`}`;
-  return { robot: doc.robot, at: at.value, live: at.quality === "live", level: truth.attention(doc, now).level, title };
+  return { robot: doc.robot, at: at.value, live: at.quality === "live", level: verdictOn(doc, now).level, title };
 }
 
 // --- search, counts --------------------------------------------------------------------------------------------------
 function is(doc, kind, now) {
   if (kind === "moving") return MOVING.includes(truth.see(doc.machine_state, now).value) && truth.see(doc.machine_state, now).quality === "live";
-  return kind === "all" || truth.attention(doc, now).level !== "normal";
+  return kind === "all" || verdictOn(doc, now).level !== "normal";
 }
 
 /** A search hides; a choice only dims, so that no tile moves under a finger when a robot changes. */
@@ -178,7 +179,7 @@ function renderChoice(now) {
 function renderTally(now) {
   const count = { warning: 0, critical: 0, nolink: 0 };
   for (const doc of robots.values()) {
-    const { level } = truth.attention(doc, now);
+    const { level } = verdictOn(doc, now);
     if (level in count) count[level] += 1;
   }
   const tally = document.getElementById("tally");

@@ -92,6 +92,11 @@ export class Live {
     return this.clock.now();
   }
 
+  /** Whether what is shown may still change: silence is the robots' then, not this page's. */
+  get connected() {
+    return this.open;
+  }
+
   /** @returns {Truth} */
   get truth() {
     const since = this.lostSince;

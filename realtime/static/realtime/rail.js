@@ -8,15 +8,17 @@ const LANE_PX = 20;
 const LETTER_PX = 8;
 const AXIS_PX = 26;
 const EDGE_PX = 28;
+const LEVELS = ["normal", "nolink", "warning", "critical"]; // the worst is drawn last, on top
+const SHAPES = { normal: "", nolink: "○ ", warning: "▲ ", critical: "■ " };
 
 export class Rail {
   /**
    * @param {SVGSVGElement} svg
    * @param {[number, number]} range metres
-   * @param {{lanes: number, here?: string}} options lanes: rows of labels (fixed, so that nothing jumps)
+   * @param {{lanes: number}} options lanes: rows of labels (fixed, so that nothing jumps)
    */
-  constructor(svg, range, { lanes, here = "" }) {
-    Object.assign(this, { svg, range, lanes, here });
+  constructor(svg, range, { lanes }) {
+    Object.assign(this, { svg, range, lanes });
     this.heightPx = lanes * LANE_PX + AXIS_PX + 8;
     svg.setAttribute("height", String(this.heightPx));
     this.axis = add(svg, "g", { class: "axis" });
@@ -79,32 +81,38 @@ export class Rail {
   /** Labels go into the lowest free lane; what finds none is counted on the label that took its place. */
   drawMarkers(markers) {
     this.markers.replaceChildren();
+    const layers = Object.fromEntries(["stems", "dots", "labels"].map((name) => [name, add(this.markers, "g", {})]));
     const lanes = Array.from({ length: this.lanes }, () => ({ until: -Infinity, label: null, more: 0 }));
-    for (const one of [...markers].sort((a, b) => a.at - b.at || a.robot.localeCompare(b.robot))) {
-      const x = this.x(one.at);
-      const group = add(this.markers, "g", { class: `marker is-${one.level}${one.live ? "" : " is-stale"}${one.robot === this.here ? " is-here" : ""}` });
-      add(group, "title", {}).textContent = one.title;
-      this.drawLabel(group, one, x, lanes);
-      add(group, "circle", { cx: x, cy: this.lineY, r: 6 });
+    for (const one of [...markers].sort((a, b) => a.at - b.at || a.robot.localeCompare(b.robot))) this.drawLabel(one, lanes, layers);
+    for (const one of [...markers].sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level))) {
+      const dot = add(layers.dots, "circle", { cx: this.x(one.at), cy: this.lineY, r: 6, class: kind(one) });
+      add(dot, "title", {}).textContent = one.title;
     }
   }
 
-  drawLabel(group, one, x, lanes) {
-    const half = (one.robot.length * LETTER_PX) / 2 + 6;
+  drawLabel(one, lanes, layers) {
+    const words = `${SHAPES[one.level]}${one.robot}`;
+    const x = this.x(one.at);
+    const half = (words.length * LETTER_PX) / 2 + 6;
     const centre = Math.min(Math.max(x, half), this.widthPx() - half);
     const free = lanes.findIndex((lane) => lane.until <= centre - half);
     if (free < 0) {
       const last = lanes.at(-1);
       last.more += 1;
-      last.label.textContent = `${last.label.dataset.robot} +${last.more}`;
+      last.label.textContent = `${last.words} +${last.more}`;
       return;
     }
     const y = this.lineY - 12 - free * LANE_PX;
-    if (free > 0) add(group, "line", { x1: x, x2: x, y1: this.lineY - 6, y2: y + 4, class: "stem" });
-    const label = add(group, "text", { x: centre, y });
-    label.dataset.robot = label.textContent = one.robot;
-    lanes[free] = { until: centre + half + (free === lanes.length - 1 ? 20 : 0), label, more: 0 };
+    if (free > 0) add(layers.stems, "line", { x1: x, x2: x, y1: this.lineY - 6, y2: y + 4, class: "stem" });
+    const label = add(layers.labels, "text", { x: centre, y, class: kind(one) });
+    label.textContent = words;
+    add(label, "title", {}).textContent = one.title;
+    lanes[free] = { until: centre + half + (free === lanes.length - 1 ? 24 : 0), label, words, more: 0 };
   }
+}
+
+function kind(one) {
+  return `is-${one.level}${one.live ? "" : " is-stale"}`;
 }
 
 function add(parent, name, attributes) {

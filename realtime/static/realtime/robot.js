@@ -24,7 +24,7 @@ const { live, stops } = start({ topics: [topic], resumeFrom: boot.story[0]?.id ?
 const commands = new Commands(boot.last_commands, MOST_COMMANDS);
 const forms = Object.entries(boot.commands).map(([name, spec]) => new CommandForm(slug, name, spec, commands, render));
 const reset = new ResetForm(slug, render);
-const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1, here: slug }) : null;
+const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1 }) : null;
 
 // --- what comes in ---------------------------------------------------------------------------------------------------
 live.on("state", (frame) => {
@@ -76,7 +76,7 @@ async function ask(path) {
 
 /** A command that has not ended while no event comes is asked for. */
 function askForOpenOnes() {
-  for (const row of commands.list) if (row.ended_at === null && live.truth.kind !== "lost") refresh(row.id);
+  for (const row of commands.list) if (row.ended_at === null && live.connected) refresh(row.id);
 }
 
 // --- truth -----------------------------------------------------------------------------------------------------------
@@ -91,13 +91,14 @@ function renderState(now) {
 }
 
 function renderCondition(now) {
-  const verdict = truth.attention(doc, now);
+  const verdict = truth.attention(doc, now, live.connected);
   const block = by("condition");
   for (const level of ["normal", "warning", "critical", "nolink"]) flag(block, `is-${level}`, verdict.level === level);
   text(part(block, "shape"), verdict.shape);
   text(part(block, "word"), verdict.word);
   const mode = truth.modeNow(doc, now);
-  text(part(block, "since"), mode === "online" ? "" : truth.modeWords(mode));
+  const why = verdict.word === "No news" ? "this page has no connection; what the robot does is not known here" : truth.modeWords(mode);
+  text(part(block, "since"), mode === "online" ? "" : why);
   text(part(block, "latch"), latchWords());
   const lease = part(block, "lease");
   lease.hidden = !doc.lease.holder;
@@ -141,14 +142,15 @@ function renderRail(now) {
   const at = truth.see(doc.readings.position_m, now);
   const target = truth.see(doc.readings.target_m, now);
   const moving = truth.see(doc.machine_state, now).value === "moving";
-  const marker = { robot: slug, at: at.value, live: at.quality === "live", level: truth.attention(doc, now).level, title: truth.quantity(at.value, at.unit) };
+  const marker = { robot: slug, at: at.value, live: at.quality === "live", level: truth.attention(doc, now, live.connected).level, title: truth.quantity(at.value, at.unit) };
   rail?.show([marker], moving ? target.value : null);
 }
 
 function renderLink(now) {
   const { link } = doc;
   const age = truth.ageS(link.last_contact_at, now);
-  fact("Mode", truth.modeNow(doc, now));
+  const mode = truth.modeNow(doc, now);
+  fact("Mode", live.connected || mode === doc.mode ? mode : `not known (was ${doc.mode})`);
   fact("Last contact", age === null ? "never" : `${truth.span(age)} ago`, truth.absolute(link.last_contact_at));
   fact("Failures in a row", String(link.failures));
   fact("Offline after", `${link.offline_after_s} s without contact`);
@@ -166,8 +168,7 @@ function fact(name, words, title = "") {
 
 // --- action ----------------------------------------------------------------------------------------------------------
 function renderActions(now) {
-  const kind = live.truth.kind;
-  const standing = { rights, now, connected: kind === "live" || kind === "behind" };
+  const standing = { rights, now, connected: live.connected };
   for (const form of forms) form.render(doc, standing);
   reset.render(doc, standing);
 }
@@ -186,7 +187,8 @@ function commandItem(row, { steps, level, shape, todo }) {
   const head = make("p", {}, when, " ", make("b", {}, commandWords(row)), row.requested_by ? make("span", { class: "quiet" }, ` ${row.requested_by}`) : "");
   const detail = [row.detail, row.code ? `(${row.code})` : ""].filter(Boolean).join(" ");
   const times = [["sent", row.sent_at], ["answered", row.answered_at], ["ended", row.ended_at], ["done", row.done_at]];
-  const told = times.filter(([, at]) => at).map(([name, at]) => `${name} ${truth.clock(at)}`).join(" · ");
+  const after = (at) => `+${((Date.parse(at) - Date.parse(row.created_at)) / 1000).toFixed(2)} s`;
+  const told = times.filter(([, at]) => at).map(([name, at]) => `${name} ${after(at)}`).join(" · ");
   const lines = [head, make("p", { class: `steps is-${level}` }, [shape, steps].filter(Boolean).join(" "))];
   if (level !== "normal" && detail) lines.push(make("p", {}, detail));
   if (todo) lines.push(make("p", { class: "todo" }, todo));

@@ -162,6 +162,7 @@ export class Stops {
     this.each(order.name, (note) => {
       if (!this.notes.has(note)) this.notes.set(note, note.textContent);
       text(note, words_);
+      note.title = order.results === null ? "" : [...order.results].map(([robot, result]) => `${robot}: ${result.detail}`).join("\n");
       for (const one of ["is-waiting", "is-critical", "is-done"]) flag(note, one, one === `is-${level}`);
     });
     for (const button of document.querySelectorAll(`[data-stop="${CSS.escape(order.name)}"]`)) {
@@ -172,6 +173,7 @@ export class Stops {
   clear(name) {
     this.each(name, (note) => {
       text(note, this.notes.get(note) ?? "");
+      note.title = "";
       note.classList.remove("is-waiting", "is-critical", "is-done");
     });
   }

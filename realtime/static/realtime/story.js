@@ -59,13 +59,14 @@ export function tell(row) {
 export function commandWords(command, otherwise = "command") {
   const name = command.name ?? otherwise;
   const params = Object.entries(typeof command.params === "object" ? (command.params ?? {}) : {});
-  return [name, ...params.filter(([, value]) => value !== null).map(([key, value]) => paramWords(key, value))].join(" ");
+  const told = params.filter(([, value]) => value !== null).map(([key, value]) => paramWords(key, value)).join(", ");
+  return told ? `${name} ${told}` : name;
 }
 
 function paramWords(key, value) {
   const ending = Object.keys(UNITS).find((one) => key.endsWith(one));
   const unit = ending ? UNITS[ending] : "";
-  const before = key === "target_m" ? "to " : key === "speed_mps" || key.startsWith("acceleration") ? "at " : `${key} `;
+  const before = key === "target_m" ? "to " : unit ? "" : `${key} `;
   return `${before}${typeof value === "number" ? quantity(value, unit) : value}`;
 }
 

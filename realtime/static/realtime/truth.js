@@ -117,10 +117,12 @@ export function modeWords(mode) {
  * What needs a person's eye: the worst that is so, with the shape and the word it is shown with.
  * @param {RobotDocument} doc
  * @param {number} now
+ * @param {boolean} [connected] false: silence is this page's, and says nothing of the robot
  * @returns {{level: "normal"|"warning"|"critical"|"nolink", shape: string, word: string}}
  */
-export function attention(doc, now) {
+export function attention(doc, now, connected = true) {
   const mode = modeNow(doc, now);
+  if (!connected && mode !== doc.mode && doc.enabled) return mark("nolink", "No news");
   if (doc.stop.latched && doc.stop.left_at) return mark("critical", "Left its stop by itself");
   if (doc.stop.latched && doc.stop.status !== "confirmed") return mark("critical", "Stop not confirmed");
   if (see(doc.machine_state, now).value === "fault") return mark("critical", "Fault");
