@@ -25,6 +25,8 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "robotctl-stamp"
 REQUIREMENTS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
 NEEDS_DEV = {"test", "lint", "bench", "bench-one", "dev"}
+POSTGRES = os.environ.get("ROBOTCTL_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
+ON_POSTGRES = "database and not system and not browser and not octoprint"
 NO_TESTS_COLLECTED = 5
 # Variables that would make a virtual environment use, or install to, another place.
 MISLEADING = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "__PYVENV_LAUNCHER__")
@@ -160,10 +162,11 @@ def become(*arguments: str) -> NoReturn:
     os.execve(PYTHON, [str(PYTHON), *arguments], clean_environment())  # noqa: S606
 
 
-def follow(name: str, *arguments: str) -> int:
+def follow(name: str, *arguments: str, quiet: bool = False, **environment: str) -> int:
     """Run one of several commands in turn. A signal ends it as well."""
     print(f"--- {name}", flush=True)
-    with subprocess.Popen([str(PYTHON), *arguments], env=clean_environment()) as child:
+    output = subprocess.DEVNULL if quiet else None
+    with subprocess.Popen([str(PYTHON), *arguments], env=clean_environment() | environment, stderr=output) as child:
         try:
             return child.wait()
         except BaseException:
@@ -189,13 +192,25 @@ def lint(_: list[str]) -> NoReturn:
 
 
 def test(arguments: list[str]) -> NoReturn:
-    """The fast tests side by side, then those with real processes or a browser one after the other."""
-    fast = follow("fast tests", "-m", "pytest", "-m", "not system and not browser", "-n", "2", *arguments)
-    slow = follow("system and browser tests", "-m", "pytest", "-m", "system or browser", *arguments)
-    codes = {fast, slow}
+    """The fast tests side by side, those with a database again on PostgreSQL, then real processes and the browser."""
+    together = ["-m", "pytest", "-n", "2", *arguments]
+    codes = {follow("fast tests", *together, "-m", "not system and not browser")}
+    if postgres_answers():
+        codes.add(follow("the same on PostgreSQL", *together, "-m", ON_POSTGRES, DATABASE_URL=POSTGRES))
+    elif os.environ.get("CI"):
+        print(f"PostgreSQL does not answer at {POSTGRES}.")
+        codes.add(1)
+    else:
+        print(f"Skipped: the tests on PostgreSQL (it does not answer at {POSTGRES}; set ROBOTCTL_TEST_POSTGRES).")
+    codes.add(follow("system and browser tests", "-m", "pytest", *arguments, "-m", "system or browser"))
     if codes == {NO_TESTS_COLLECTED}:
         sys.exit(NO_TESTS_COLLECTED)  # a path or name that matches no test is a mistake
     sys.exit(max(codes - {NO_TESTS_COLLECTED}))
+
+
+def postgres_answers() -> bool:
+    question = f"import psycopg; psycopg.connect({POSTGRES!r}, connect_timeout=3).close()"
+    return follow("looking for PostgreSQL", "-W", "ignore", "-c", question, quiet=True) == 0
 
 
 def main() -> NoReturn:

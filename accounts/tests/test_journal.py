@@ -4,9 +4,10 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import connections, transaction
+
 from accounts import context, journal
 from accounts.models import JournalEntry
-from django.db import connections, transaction
 from firmware.models import Robot
 from robotctl.tests.system import SIMULATOR_TOKENS, register
 
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_refused_access_is_journalled_with_who_and_where(api: Any, people: Any) -> None:
     register("oht-01", "http://127.0.0.1:9")
-    api("bob").patch("/api/v1/robots/oht-01/", {"name": "mine"}, format="json", headers={"X-Request-ID": "my-request-1"})
+    api("bob").patch(
+        "/api/v1/robots/oht-01/", {"name": "mine"}, format="json", headers={"X-Request-ID": "my-request-1"}
+    )
     row = JournalEntry.objects.get(verb="access.denied")
     assert (row.actor_id, row.outcome, row.request_id) == (people["bob"].pk, "denied", "my-request-1")
     shown = api("otto").get("/api/v1/journal/?verb=access.denied").json()["results"][0]
@@ -31,15 +34,29 @@ def test_what_one_may_not_see_looks_like_nothing_and_is_journalled(api: Any) -> 
     assert JournalEntry.objects.filter(verb="access.hidden").count() == 1
 
 
-@pytest.mark.parametrize(("name", "status"), [(None, 401), ("charlie", 403), ("bob", 403), ("alice", 403), ("erin", 403), ("otto", 200), ("ada", 200)])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [(None, 401), ("charlie", 403), ("bob", 403), ("alice", 403), ("erin", 403), ("otto", 200), ("ada", 200)],
+)
 def test_the_journal_is_for_those_with_the_right(api: Any, name: str | None, status: int) -> None:
     assert api(name).get("/api/v1/journal/").status_code == status
 
 
 def test_configuration_changes_carry_before_and_after_and_never_a_secret(api: Any, people: Any) -> None:
-    body = {"slug": "oht-07", "name": "Seven", "profile": "oht50", "base_url": "http://127.0.0.1:9", "credentials": SIMULATOR_TOKENS}
+    body = {
+        "slug": "oht-07",
+        "name": "Seven",
+        "profile": "oht50",
+        "base_url": "http://127.0.0.1:9",
+        "credentials": SIMULATOR_TOKENS,
+    }
     assert api("erin").post("/api/v1/robots/", body, format="json").status_code == 201
-    assert api("erin").patch("/api/v1/robots/oht-07/", {"name": "Sieben", "credentials": {"admin": "s3cret-token"}}, format="json").status_code == 200
+    assert (
+        api("erin")
+        .patch("/api/v1/robots/oht-07/", {"name": "Sieben", "credentials": {"admin": "s3cret-token"}}, format="json")
+        .status_code
+        == 200
+    )
     row = JournalEntry.objects.get(verb="robot.changed")
     assert (row.robot, row.actor_id, row.data["changes"]["name"]) == ("oht-07", people["erin"].pk, ["Seven", "Sieben"])
     everything = str(list(JournalEntry.objects.values()))

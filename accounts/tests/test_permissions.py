@@ -4,14 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from accounts import permissions
-from accounts.models import Grant, JournalEntry, Role
 from django.contrib.auth.models import AnonymousUser, Group
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from firmware.models import Robot
 from guardian.models import UserObjectPermission
+
+from accounts import permissions
+from accounts.models import Grant, JournalEntry, Role
+from firmware.models import Robot
 from robotctl.tests.system import register
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,9 +62,17 @@ def test_a_grant_to_a_group_holds_for_its_members(robot: Any, people: Any) -> No
 
 
 @pytest.mark.parametrize(("starts", "ends", "holds"), [(-2, 2, True), (-2, -1, False), (1, 2, False), (-2, None, True)])
-def test_a_grant_holds_only_between_its_dates_without_any_scheduler(robot: Any, people: Any, starts: int, ends: int | None, holds: bool) -> None:
+def test_a_grant_holds_only_between_its_dates_without_any_scheduler(
+    robot: Any, people: Any, starts: int, ends: int | None, holds: bool
+) -> None:
     now = timezone.now()
-    give(robot, people["charlie"], "operator", starts_at=now + timedelta(hours=starts), ends_at=None if ends is None else now + timedelta(hours=ends))
+    give(
+        robot,
+        people["charlie"],
+        "operator",
+        starts_at=now + timedelta(hours=starts),
+        ends_at=None if ends is None else now + timedelta(hours=ends),
+    )
     assert permissions.may(people["charlie"], "robot.command", robot) is holds
     assert bool(permissions.visible(people["charlie"], Robot.objects.all())) is holds
 
@@ -99,7 +108,12 @@ def test_the_list_costs_the_same_for_one_robot_and_for_many(people: Any) -> None
 
 
 def test_granting_over_the_api_needs_the_right_and_is_journalled(robot: Any, people: Any, api: Any) -> None:
-    body = {"user": "charlie", "role": "operator", "reason": "night shift", "until": (timezone.now() + timedelta(hours=8)).isoformat()}
+    body = {
+        "user": "charlie",
+        "role": "operator",
+        "reason": "night shift",
+        "until": (timezone.now() + timedelta(hours=8)).isoformat(),
+    }
     path = "/api/v1/robots/oht-01/access/"
     for name, status in ((None, 401), ("charlie", 404), ("bob", 403), ("erin", 403), ("otto", 403)):
         assert api(name).post(path, body, format="json").status_code == status

@@ -1,11 +1,12 @@
 """The role table of the design, and what no table can change."""
 
 import pytest
-from accounts.models import Role
-from accounts.roles import DEFAULTS, effective
 from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from accounts.models import Role
+from accounts.roles import DEFAULTS, effective
 
 TABLE = {name: (spec.parent, frozenset(spec.permissions)) for name, spec in DEFAULTS.items()}
 COLUMNS = {

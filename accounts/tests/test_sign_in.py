@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from accounts.models import ApiToken, JournalEntry, User
 from django.test import Client
+
+from accounts.models import ApiToken, JournalEntry, User
 from robotctl.tests.fixtures import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,7 +21,11 @@ def test_a_password_becomes_a_token_that_expires_and_says_who_one_is(api: Any) -
     assert me.get("/api/v1/auth/me/").json()["role"] == "operator"
     assert me.post("/api/v1/auth/logout/").status_code == 200
     assert me.get("/api/v1/auth/me/").status_code == 401
-    assert list(JournalEntry.objects.order_by("pk").values_list("verb", flat=True))[-3:] == ["auth.token_issued", "auth.signed_out", "access.unauthenticated"]
+    assert list(JournalEntry.objects.order_by("pk").values_list("verb", flat=True))[-3:] == [
+        "auth.token_issued",
+        "auth.signed_out",
+        "access.unauthenticated",
+    ]
 
 
 def test_a_wrong_password_is_401_with_a_challenge_and_a_row_without_the_password(api: Any) -> None:
@@ -64,12 +69,18 @@ def test_a_browser_session_works_with_csrf_and_not_without(people: Any) -> None:
     page = browser.get("/sign-in/")
     token = browser.cookies["csrftoken"].value
     assert page.status_code == 200
-    assert browser.post("/sign-in/", {"username": "bob", "password": PASSWORD, "csrfmiddlewaretoken": token}).status_code == 302
+    assert (
+        browser.post("/sign-in/", {"username": "bob", "password": PASSWORD, "csrfmiddlewaretoken": token}).status_code
+        == 302
+    )
     assert JournalEntry.objects.filter(verb="auth.signed_in", target="bob").exists()
     assert browser.get("/api/v1/auth/me/").json()["username"] == "bob"
     assert browser.post("/api/v1/stop/", {}, content_type="application/json").status_code == 403
     token = browser.cookies["csrftoken"].value
-    assert browser.post("/api/v1/stop/", {}, content_type="application/json", headers={"X-CSRFToken": token}).status_code == 200
+    assert (
+        browser.post("/api/v1/stop/", {}, content_type="application/json", headers={"X-CSRFToken": token}).status_code
+        == 200
+    )
     assert browser.post("/sign-out/", {"csrfmiddlewaretoken": token}).status_code == 302
     assert browser.get("/").status_code == 302
 
@@ -85,6 +96,9 @@ def test_a_password_change_is_checked_and_journalled_without_it(api: Any) -> Non
     wrong = alice.post(path, {"old_password": "x", "new_password": "a-much-longer-one-77"}, format="json")
     weak = alice.post(path, {"old_password": PASSWORD, "new_password": "password1234"}, format="json")
     assert (list(wrong.json()["errors"]), list(weak.json()["errors"])) == (["old_password"], ["new_password"])
-    assert alice.post(path, {"old_password": PASSWORD, "new_password": "a-much-longer-one-77"}, format="json").status_code == 200
+    assert (
+        alice.post(path, {"old_password": PASSWORD, "new_password": "a-much-longer-one-77"}, format="json").status_code
+        == 200
+    )
     assert JournalEntry.objects.filter(verb="auth.password_changed").count() == 1
     assert "a-much-longer-one-77" not in str(list(JournalEntry.objects.values()))

@@ -16,7 +16,9 @@ def verbs(robot: str = "oht-01") -> list[str]:
     return list(JournalEntry.objects.filter(robot=robot).order_by("pk").values_list("verb", flat=True))
 
 
-def test_a_move_is_confirmed_by_the_robots_own_state_and_done_when_it_arrives(api: Any, robots: Any, polling: Any) -> None:
+def test_a_move_is_confirmed_by_the_robots_own_state_and_done_when_it_arrives(
+    api: Any, robots: Any, polling: Any
+) -> None:
     robot, simulator = robots()
     answer = api("alice").send("oht-01", "move", {"target_m": 10.4}, wait_s=8)
     assert answer.status_code == 201
@@ -170,7 +172,14 @@ def test_a_command_past_its_deadline_expires_unsent(api: Any, robots: Any, peopl
 
     robot, simulator = robots()
     long_ago = timezone.now() - timedelta(seconds=30)
-    command = Command.objects.create(robot=robot, name="move", kind="motion", params={"target_m": 40.0}, requested_by=people["alice"], deadline_at=long_ago)
+    command = Command.objects.create(
+        robot=robot,
+        name="move",
+        kind="motion",
+        params={"target_m": 40.0},
+        requested_by=people["alice"],
+        deadline_at=long_ago,
+    )
     commands.run(command.pk)
     command.refresh_from_db()
     assert (command.status, command.sent_at) == ("expired", None)
@@ -187,7 +196,14 @@ def test_a_stop_between_acceptance_and_the_wire_cancels_the_command(api: Any, ro
 
     robot, simulator = robots()
     soon = timezone.now() + timedelta(seconds=30)
-    command = Command.objects.create(robot=robot, name="move", kind="motion", params={"target_m": 40.0}, requested_by=people["alice"], deadline_at=soon)
+    command = Command.objects.create(
+        robot=robot,
+        name="move",
+        kind="motion",
+        params={"target_m": 40.0},
+        requested_by=people["alice"],
+        deadline_at=soon,
+    )
     RobotState.objects.update(stop_latched=True)
     commands.run(command.pk)
     command.refresh_from_db()
@@ -197,7 +213,10 @@ def test_a_stop_between_acceptance_and_the_wire_cancels_the_command(api: Any, ro
 
 def test_halt_stops_a_moving_robot_in_a_controlled_way(api: Any, robots: Any) -> None:
     robot, simulator = robots()
-    assert api("alice").send("oht-01", "move", {"target_m": 90, "speed_mps": 0.3}, wait_s=8).json()["status"] == "confirmed"
+    assert (
+        api("alice").send("oht-01", "move", {"target_m": 90, "speed_mps": 0.3}, wait_s=8).json()["status"]
+        == "confirmed"
+    )
     assert api("alice").send("oht-01", "halt", wait_s=10).json()["status"] == "confirmed"
     assert simulator.truth()["state"] == "IDLE"
     assert look(robot).readings["machine_state"][0] == "idle"

@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from firmware.drainer import Drainer, Unanswered, drainer
-from firmware.errors import Busy, FirmwareError, NoReply
+from firmware.errors import Busy, NoReply
 from firmware.simulator import Simulator
-from firmware.slots import Slots
 from firmware.tests.conftest import MakeClient, ScriptedRobot, http
 from firmware.tests.simulator_tools import eventually
 from firmware.tests.test_transport import STATE, error_of, move

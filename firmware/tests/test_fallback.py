@@ -52,7 +52,9 @@ def test_without_contact_for_ten_seconds_nothing_but_a_person_keeps_a_robot_from
 
 
 @given(st.sampled_from(MODES), AGES, st.integers(0, 50), st.integers(0, 50))
-def test_a_verdict_is_stable_while_the_facts_stay(current: str, age_s: float | None, failures: int, successes: int) -> None:
+def test_a_verdict_is_stable_while_the_facts_stay(
+    current: str, age_s: float | None, failures: int, successes: int
+) -> None:
     facts = contacts(age_s, failures, successes)
     once = next_mode(current, facts, NOW)
     assert next_mode(once, facts, NOW) == once

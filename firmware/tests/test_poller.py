@@ -60,7 +60,11 @@ def test_silence_becomes_offline_after_ten_seconds(robots: Any, polling: Any) ->
     until(lambda: mode_of("oht-01") == "offline", timeout_s=15)
     simulator.clear()
     until(lambda: mode_of("oht-01") == "online", timeout_s=10)
-    rows = list(JournalEntry.objects.filter(robot="oht-01", verb__in=["robot.online", "robot.offline"]).order_by("pk").values_list("verb", flat=True))
+    rows = list(
+        JournalEntry.objects.filter(robot="oht-01", verb__in=["robot.online", "robot.offline"])
+        .order_by("pk")
+        .values_list("verb", flat=True)
+    )
     assert rows == ["robot.online", "robot.offline", "robot.online"]
 
 

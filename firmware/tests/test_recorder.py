@@ -33,7 +33,12 @@ def document(robot: Robot, now: datetime | None = None) -> dict[str, Any]:
 
 def test_a_value_never_read_is_null_and_says_never(robot: Robot) -> None:
     reading = document(robot)["readings"]["battery_percent"]
-    assert (reading["value"], reading["quality"], reading["observed_at"], reading["age_s"]) == (None, "never", None, None)
+    assert (reading["value"], reading["quality"], reading["observed_at"], reading["age_s"]) == (
+        None,
+        "never",
+        None,
+        None,
+    )
     assert reading["unit"] == "%"
     assert document(robot)["machine_state"]["value"] is None
     assert document(robot)["mode"] == "offline"
@@ -52,8 +57,13 @@ def test_in_one_batch_the_newest_wins_in_any_order(robot: Robot) -> None:
     assert document(robot)["readings"]["position_m"]["value"] == 2.0
 
 
-@pytest.mark.parametrize(("age_s", "value", "quality"), [(2.9, 17.3, "live"), (3.2, 17.3, "stale"), (299.0, 17.3, "stale"), (301.0, None, "stale")])
-def test_age_and_quality_are_computed_when_they_are_read(robot: Robot, age_s: float, value: float | None, quality: str) -> None:
+@pytest.mark.parametrize(
+    ("age_s", "value", "quality"),
+    [(2.9, 17.3, "live"), (3.2, 17.3, "stale"), (299.0, 17.3, "stale"), (301.0, None, "stale")],
+)
+def test_age_and_quality_are_computed_when_they_are_read(
+    robot: Robot, age_s: float, value: float | None, quality: str
+) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     recorder.record([seen(robot, at, position_m=17.3, machine_state="idle")])
     shown = document(robot, at + timedelta(seconds=age_s))
@@ -81,8 +91,13 @@ def test_every_change_raises_the_sequence_by_one(robot: Robot) -> None:
 def test_a_change_of_mode_is_a_transition_and_a_journal_row_with_its_reason(robot: Robot) -> None:
     now = timezone.now()
     recorder.record([seen(robot, now, machine_state="idle")])
-    recorder.record([Contact(robot.pk, now, error=NoReply("The request was sent; no whole reply came.")) for _ in range(2)])
-    assert list(Transition.objects.order_by("pk").values_list("old", "new")) == [("offline", "recovering"), ("recovering", "degraded")]
+    recorder.record(
+        [Contact(robot.pk, now, error=NoReply("The request was sent; no whole reply came.")) for _ in range(2)]
+    )
+    assert list(Transition.objects.order_by("pk").values_list("old", "new")) == [
+        ("offline", "recovering"),
+        ("recovering", "degraded"),
+    ]
     row = JournalEntry.objects.get(verb="robot.degraded")
     assert (row.robot, row.data) == ("oht-01", {"was": "recovering"})
     assert "no whole reply" in row.reason
@@ -96,7 +111,9 @@ def test_a_robot_that_says_no_is_there_but_what_it_said_before_grows_old(robot: 
     assert (row.last_error_code, row.readings) == ("rejected", {})
 
 
-def test_a_batch_costs_the_same_queries_for_one_robot_and_for_many(robot: Robot, django_assert_num_queries: Any) -> None:
+def test_a_batch_costs_the_same_queries_for_one_robot_and_for_many(
+    robot: Robot, django_assert_num_queries: Any
+) -> None:
     many = [robot] + [register(f"oht-{number}", f"http://127.0.0.1:{number}") for number in range(20, 40)]
     recorder.record([seen(one, timezone.now(), machine_state="idle") for one in many for _ in range(3)])
 

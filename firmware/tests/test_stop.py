@@ -121,7 +121,9 @@ def test_a_body_that_is_nonsense_does_not_keep_a_robot_moving(api: Any, robots: 
 def test_an_unanswered_motion_request_keeps_a_stop_from_being_called_confirmed(api: Any, robots: Any) -> None:
     robot, _ = robots()
     now = timezone.now()
-    Command.objects.create(robot=robot, name="move", kind="motion", status="outcome_unknown", code="no_reply", sent_at=now, deadline_at=now)
+    Command.objects.create(
+        robot=robot, name="move", kind="motion", status="outcome_unknown", code="no_reply", sent_at=now, deadline_at=now
+    )
     result = press(api("bob"))
     assert result["status"] == "sent"
     assert "unanswered" in result["detail"]

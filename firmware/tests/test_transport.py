@@ -221,7 +221,7 @@ def test_a_reply_without_end_is_cut_off_at_the_bound_also_when_a_read_is_tried_a
 def test_random_replies_raise_nothing_but_our_own_errors(scripted: Scripted, client_for: MakeClient) -> None:
     import random
 
-    rng = random.Random(1)  # noqa: S311
+    rng = random.Random(1)
     whole = http(STATE, "200 OK", "application/json", "Retry-After: soon", "Transfer-Encoding: chunked")
     replies = []
     for _ in range(300):

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from robotctl.tests.fixtures import until
-from robotctl.tests.system import System
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+
+from robotctl.tests.fixtures import until
+from robotctl.tests.system import System
 
 pytestmark = pytest.mark.system
 
@@ -39,7 +40,9 @@ class Socket:
                 return dict(frame)
 
     def wait_for_type(self, kind: str, **content: Any) -> dict[str, Any]:
-        return self.wait_for(lambda frame: frame["type"] == kind and all(frame.get(key) == value for key, value in content.items()))
+        return self.wait_for(
+            lambda frame: frame["type"] == kind and all(frame.get(key) == value for key, value in content.items())
+        )
 
     def closed(self, timeout_s: float = 8.0) -> int:
         """The code that the server closed with."""
@@ -111,7 +114,9 @@ def test_events_are_replayed_from_where_the_client_left_off_each_once(system: Sy
         socket.send(type="subscribe", topics=["journal"], resume_from=0)
         first = socket.wait_for(lambda frame: frame["type"] == "event")
         system.call("viewer", "PATCH", "robots/oht-01/", {"name": "x"})
-        last = socket.wait_for(lambda frame: frame["type"] == "event" and frame["verb"] == "access.denied" and frame["id"] > first["id"])
+        last = socket.wait_for(
+            lambda frame: frame["type"] == "event" and frame["verb"] == "access.denied" and frame["id"] > first["id"]
+        )
     system.call("viewer", "PATCH", "robots/oht-01/", {"name": "x"})
     with opened(system, "admin") as socket:
         socket.send(type="subscribe", topics=["journal"], resume_from=last["id"])
@@ -138,7 +143,10 @@ def test_a_topic_that_one_may_not_see_looks_like_one_that_is_not_there(system: S
         assert {error["code"] for error in errors} == {"not_found"}
 
 
-@pytest.mark.parametrize("text", ["{broken", "[]", '{"type":"fly"}', '{"type":"subscribe"}', '{"type":"subscribe","topics":[1]}', "x" * 20_000])
+@pytest.mark.parametrize(
+    "text",
+    ["{broken", "[]", '{"type":"fly"}', '{"type":"subscribe"}', '{"type":"subscribe","topics":[1]}', "x" * 20_000],
+)
 def test_wrong_input_gets_an_error_and_the_socket_lives(system: System, text: str) -> None:
     with opened(system, "viewer") as socket:
         socket.connection.send(text)

@@ -20,12 +20,24 @@ VAR = Path(tempfile.mkdtemp(prefix="robotctl-test-"))
 os.environ["ROBOTCTL_VAR"] = str(VAR)
 os.environ["TESTING"] = "true"
 (VAR / "static").mkdir()
-DATABASE = os.environ.get("ROBOTCTL_TEST_DATABASE_URL")
-if DATABASE:
-    os.environ["DATABASE_URL"] = DATABASE
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches the database: those tests run a second time on PostgreSQL."""
+    for item in items:
+        if item.get_closest_marker("django_db") or "transactional_db" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
+
 
 PASSWORD = "correct-horse-9"
-ROLES = {"alice": "operator", "bob": "viewer", "charlie": "guest", "erin": "engineer", "ada": "admin", "otto": "auditor"}
+ROLES = {
+    "alice": "operator",
+    "bob": "viewer",
+    "charlie": "guest",
+    "erin": "engineer",
+    "ada": "admin",
+    "otto": "auditor",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,7 +48,18 @@ def bus() -> Iterator[None]:
 
     socket_path = settings.ENV.bus_socket
     socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    arguments = ["--port", "0", "--unixsocket", str(socket_path), "--save", "", "--dir", str(VAR), "--logfile", str(VAR / "bus.log")]
+    arguments = [
+        "--port",
+        "0",
+        "--unixsocket",
+        str(socket_path),
+        "--save",
+        "",
+        "--dir",
+        str(VAR),
+        "--logfile",
+        str(VAR / "bus.log"),
+    ]
     process = subprocess.Popen([str(get_binary_path()), *arguments])
     for _ in range(100):
         if socket_path.exists():
@@ -93,7 +116,12 @@ def api(people: dict[str, Any]) -> Callable[..., Any]:
     class Client(APIClient):
         def send(self, slug: str, name: str, params: Any = None, *, key: str | None = None, **more: Any) -> Any:
             body = {"name": name, "params": {} if params is None else params, **more}
-            return self.post(f"/api/v1/robots/{slug}/commands/", body, format="json", headers={"Idempotency-Key": key or uuid.uuid4().hex})
+            return self.post(
+                f"/api/v1/robots/{slug}/commands/",
+                body,
+                format="json",
+                headers={"Idempotency-Key": key or uuid.uuid4().hex},
+            )
 
     def make(name: str | None) -> Client:
         client = Client()

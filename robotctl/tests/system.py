@@ -23,7 +23,15 @@ def register(slug: str, url: str, *, profile: str = "oht50", poll_interval_s: fl
     """A robot row, as an engineer would make it."""
     from firmware.models import Robot
 
-    robot = Robot(slug=slug, name=slug.upper(), profile=profile, base_url=url, poll_interval_s=poll_interval_s, simulated=True, **more)
+    robot = Robot(
+        slug=slug,
+        name=slug.upper(),
+        profile=profile,
+        base_url=url,
+        poll_interval_s=poll_interval_s,
+        simulated=True,
+        **more,
+    )
     robot.credentials = SIMULATOR_TOKENS
     robot.full_clean(exclude=["sealed_credentials"])
     robot.save()
@@ -58,7 +66,9 @@ class System:
     def call(self, who: str | None, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         if who is not None:
             if who not in self.tokens:
-                answer = requests.post(f"{self.url}/api/v1/auth/login/", json={"username": who, "password": self.password}, timeout=20)
+                answer = requests.post(
+                    f"{self.url}/api/v1/auth/login/", json={"username": who, "password": self.password}, timeout=20
+                )
                 answer.raise_for_status()
                 self.tokens[who] = answer.json()["token"]
             headers["Authorization"] = f"Token {self.tokens[who]}"
@@ -107,9 +117,15 @@ def start(robots: int = 3, **environment: str) -> System:
         "ROBOTCTL_DEMO_ROBOTS": str(robots),
         "TESTING": "false",
     }
-    inherited = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+    }
     log = (var / "run.log").open("wb")
-    process = subprocess.Popen([sys.executable, "-m", "robotctl.run"], cwd=ROOT, env=inherited | given | environment, stdout=log, stderr=log)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "robotctl.run"], cwd=ROOT, env=inherited | given | environment, stdout=log, stderr=log
+    )
     log.close()
     system = System(var, int(given["PORT"]), process, password)
     deadline = time.monotonic() + 60

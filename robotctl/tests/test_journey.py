@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from robotctl.tests.fixtures import until
 from robotctl.tests.system import System
 
@@ -42,7 +43,10 @@ def test_a_move_moves_and_a_stop_stops_by_the_robots_own_account(system: System)
     assert truth["state"] == "ESTOP"
     assert truth["position_m"] >= before
     assert system.state("oht-01")["stop"]["latched"]
-    assert system.call("engineer", "POST", "robots/oht-01/stop/reset/", {"reason": "test over"}).json()["status"] == "confirmed"
+    assert (
+        system.call("engineer", "POST", "robots/oht-01/stop/reset/", {"reason": "test over"}).json()["status"]
+        == "confirmed"
+    )
 
 
 def test_a_frozen_robot_keeps_its_last_state_grows_old_and_thaws(system: System) -> None:
