@@ -82,7 +82,7 @@ class RoleAdmin(RightsAdmin):
 
     def save_model(self, request: HttpRequest, obj: Role, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        permissions.rights_changed(None)
+        permissions.project_role(obj)
 
 
 @admin.register(Grant)

@@ -71,14 +71,19 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no 
 
     role = models.ForeignKey(Role, on_delete=models.PROTECT, default=roles.GUEST, related_name="users")
 
-    # Rights come from roles and grants; these flags of Django's would go round both.
-    is_superuser = False
-    is_staff = True  # every page of the admin asks accounts.permissions
+    is_superuser = False  # rights come from roles and grants; this flag of Django's would go round both
+    is_staff = property(lambda self: self.may_enter_admin)
 
     objects: ClassVar[Users] = Users()  # type: ignore[assignment]
 
     class Meta(AbstractUser.Meta):
         swappable = "AUTH_USER_MODEL"
+
+    @property
+    def may_enter_admin(self) -> bool:
+        """Whether the admin holds anything for this person; every page of it asks accounts.permissions again."""
+        rights = roles.effective(self.role_id or roles.GUEST, Role.table())
+        return self.is_active and bool(rights & roles.ADMIN_SITE)
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):

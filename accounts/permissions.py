@@ -146,6 +146,16 @@ def project(obj: models.Model, holder: User | Group) -> None:
     rights_changed(holder)
 
 
+def project_role(role: Role) -> None:
+    """A role has changed: project every grant of it anew, and have every socket ask again."""
+    with transaction.atomic():
+        for given in Grant.objects.filter(role=role).select_related("user", "group"):
+            holder = given.user or given.group
+            if holder is not None and given.target is not None:
+                project(given.target, holder)
+        rights_changed(None)
+
+
 def _own_perms(checker: ObjectPermissionChecker, obj: models.Model, holder: User | Group) -> Iterable[str]:
     perms: Iterable[str] = checker.get_user_perms(obj) if isinstance(holder, User) else checker.get_group_perms(obj)
     return perms

@@ -14,6 +14,7 @@ ACTIONS: tuple[str, ...] = (
     *(f"monitoring.{verb}" for verb in ("view", "configure")),
     *(f"system.{verb}" for verb in ("view", "admin")),
 )
+ADMIN_SITE = frozenset({"robot.configure", "users.view", "journal.view", "system.view"})  # any of them opens the admin
 GUEST = "guest"
 ADMIN = "admin"
 

@@ -39,6 +39,27 @@ class TokenReply(serializers.Serializer[Any]):
     user = UserSerializer()
 
 
+class TokenRequest(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=80)
+    expires_in_s = serializers.IntegerField(required=False, min_value=60, max_value=366 * 86400, default=36000)
+
+
+class TokenRow(serializers.Serializer[Any]):
+    """A token as it is listed: enough to recognise and revoke it, never the token."""
+
+    id = serializers.CharField(source="token_key")
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField(source="created")
+    expires_at = serializers.DateTimeField(source="expiry")
+
+
+class NewToken(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    token = serializers.CharField()
+    name = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
 class TicketReply(serializers.Serializer[Any]):
     ticket = serializers.CharField()
     expires_at = serializers.DateTimeField()

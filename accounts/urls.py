@@ -10,5 +10,7 @@ urlpatterns = [
     path("auth/me/", views.Me.as_view(), name="auth-me"),
     path("auth/password/", views.Password.as_view(), name="auth-password"),
     path("auth/ws-ticket/", views.SocketTicket.as_view(), name="auth-ws-ticket"),
+    path("auth/tokens/", views.Tokens.as_view(), name="auth-tokens"),
+    path("auth/tokens/<str:token_key>/", views.TokenDetail.as_view(), name="auth-token"),
     path("journal/", views.Journal.as_view(), name="journal"),
 ]

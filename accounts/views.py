@@ -1,5 +1,6 @@
 """`auth/…` and `journal/`: signing in and out, tokens, tickets, and the record."""
 
+from datetime import timedelta
 from typing import Any
 
 import django_filters
@@ -7,8 +8,9 @@ from django.contrib.auth import authenticate, logout
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
-from rest_framework import exceptions, serializers
+from rest_framework import exceptions, serializers, status
 from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -20,9 +22,12 @@ from accounts.models import ApiToken, JournalEntry, User, WsTicket
 from accounts.serializers import (
     JournalRow,
     LoginSerializer,
+    NewToken,
     PasswordSerializer,
     TicketReply,
     TokenReply,
+    TokenRequest,
+    TokenRow,
     UserSerializer,
 )
 
@@ -108,6 +113,42 @@ class SocketTicket(APIView):
         session_key = "" if token else request._request.session.session_key or ""
         ticket, expires_at = WsTicket.issue(request.user, token=token, session_key=session_key)
         return Response({"ticket": ticket, "expires_at": journal.iso(expires_at)})
+
+
+class Tokens(APIView):
+    """One's own API tokens. POST `{name, expires_in_s?}` makes one; it is shown this once."""
+
+    @extend_schema(responses=TokenRow(many=True))
+    def get(self, request: Request) -> Response:
+        return Response(
+            {"results": TokenRow(ApiToken.objects.filter(user=request.user).order_by("-created"), many=True).data}
+        )
+
+    @extend_schema(request=TokenRequest, responses={201: NewToken})
+    def post(self, request: Request) -> Response:
+        assert isinstance(request.user, User)
+        given = TokenRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        name, lifetime = given.validated_data["name"], timedelta(seconds=given.validated_data["expires_in_s"])
+        with transaction.atomic():
+            made, token = ApiToken.objects.create(request.user, expiry=lifetime, name=name)
+            journal.record("auth.token_issued", request.user.username, data={"id": made.token_key, "name": name})
+        body = {"id": made.token_key, "token": token, "name": name, "expires_at": journal.iso(made.expiry)}
+        return Response(body, status=status.HTTP_201_CREATED)
+
+
+class TokenDetail(APIView):
+    """Revoke one of one's own tokens."""
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, token_key: str) -> Response:
+        assert isinstance(request.user, User)
+        with transaction.atomic():
+            if not ApiToken.objects.filter(user=request.user, token_key=token_key).delete()[0]:
+                raise Http404
+            journal.record("auth.token_revoked", request.user.username, data={"id": token_key})
+            permissions.rights_changed(request.user)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class JournalFilter(django_filters.FilterSet):

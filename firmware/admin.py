@@ -35,6 +35,7 @@ class RobotForm(forms.ModelForm[Robot]):
             "enabled",
             "simulated",
             "site",
+            "place",
         ]
 
     def clean_credentials(self) -> dict[str, str] | None:

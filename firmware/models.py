@@ -58,6 +58,7 @@ class Robot(models.Model):
     enabled = models.BooleanField(default=True)
     simulated = models.BooleanField(default=False, help_text="Not a real machine. Shown wherever the robot is.")
     site = models.ForeignKey(Site, null=True, blank=True, on_delete=models.SET_NULL, related_name="robots")
+    place = models.CharField(max_length=80, blank=True, help_text="Where on its site: rail, bay, dock.")
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
 

@@ -1,6 +1,6 @@
 """The poll loop: reads every robot of its share on time, and hands what it read on in batches.
 
-Three threads: this one keeps the schedule, a writer writes batches, a keeper holds the share and looks at what only time
+Three threads: the loop's own keeps the schedule, a writer writes batches, a keeper holds the share and looks at what only time
 changes. A robot's reads run one after the other on a pool thread; a robot that hangs holds up nobody else.
 """
 
@@ -34,7 +34,6 @@ QUEUE_LIMIT = 20_000
 STANDING_ORDER_AFTER = timedelta(seconds=stop.ANSWER_WITHIN_S)
 
 log = structlog.get_logger(__name__)
-Handler = Callable[[list[Contact]], object]
 
 
 @dataclass
@@ -61,11 +60,10 @@ class Schedule:
 
 
 class PollLoop:
-    """Reads the robots of this process's share until told to stop. `handlers` get each batch after it is recorded."""
+    """Reads the robots of this process's share until told to stop."""
 
-    def __init__(self, *, handlers: tuple[Handler, ...] = ()) -> None:
+    def __init__(self) -> None:
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
-        self.handlers = handlers
         self.schedules: dict[int, Schedule] = {}
         self.standing: set[int] = set()  # robots whose stop is not confirmed
         self._stopping_now: set[int] = set()
@@ -166,8 +164,6 @@ class PollLoop:
 
     def _record(self, batch: list[Contact]) -> None:
         rows = recorder.record(batch)
-        for handler in self.handlers:
-            handler(batch)
         with self._lock:
             for row in rows:
                 (self.standing.add if _stop_stands(row) else self.standing.discard)(row.robot_id)

@@ -28,6 +28,7 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
             "enabled",
             "simulated",
             "site",
+            "place",
             "created_at",
         ]
         read_only_fields = ["created_at"]

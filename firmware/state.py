@@ -89,6 +89,7 @@ def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[s
         "robot": robot.slug,
         "name": robot.name,
         "site": robot.site.name if robot.site else None,
+        "place": robot.place or None,
         "rail_m": [robot.site.rail_start_m, robot.site.rail_end_m] if robot.site else None,
         "profile": robot.profile,
         "simulated": robot.simulated,

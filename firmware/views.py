@@ -56,6 +56,7 @@ class Robots(generics.ListCreateAPIView[Robot]):
     def perform_create(self, serializer: serializers.BaseSerializer[Robot]) -> None:
         permissions.require(self.request.user, "robot.configure")
         serializer.save()
+        permissions.rights_changed(None)  # open fleet pages join the new robot
 
 
 class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
@@ -74,6 +75,7 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
     def perform_destroy(self, instance: Robot) -> None:
         instance.retired_at, instance.enabled = timezone.now(), False
         instance.save()
+        permissions.rights_changed(None)
 
 
 class RobotStateView(APIView):

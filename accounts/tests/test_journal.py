@@ -87,7 +87,8 @@ def test_a_row_is_rolled_back_with_what_it_tells_of() -> None:
 
 def test_ids_are_seen_in_order_whoever_writes() -> None:
     """A reader that asks for `id > last` while four others write misses nothing."""
-    written, seen, over = 40, [], threading.Event()
+    written, over = 40, threading.Event()
+    seen: list[int] = []
     last = JournalEntry.objects.values_list("pk", flat=True).first() or 0
 
     def write() -> None:
@@ -95,9 +96,14 @@ def test_ids_are_seen_in_order_whoever_writes() -> None:
             journal.record("order.test")
         connections.close_all()
 
+    def join() -> None:
+        for writer in writers:
+            writer.join()
+        over.set()
+
     writers = [threading.Thread(target=write) for _ in range(4)]
-    [writer.start() for writer in writers]
-    threading.Thread(target=lambda: ([writer.join() for writer in writers], over.set())).start()
+    for thread in (*writers, threading.Thread(target=join)):
+        thread.start()
     while True:
         finished = over.is_set()
         rows = list(journal.since(last).values_list("pk", flat=True))

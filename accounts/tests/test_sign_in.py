@@ -57,6 +57,22 @@ def test_an_expired_token_and_one_of_a_deactivated_person_are_refused(api: Any, 
     assert bob.get("/api/v1/auth/me/").status_code == 401
 
 
+def test_tokens_are_named_shown_once_and_revocable_by_their_owner_only(api: Any) -> None:
+    alice = api("alice")
+    made = alice.post("/api/v1/auth/tokens/", {"name": "cell gateway"}, format="json")
+    assert made.status_code == 201
+    gateway = api(None)
+    gateway.credentials(HTTP_AUTHORIZATION=f"Token {made.json()['token']}")
+    assert gateway.get("/api/v1/auth/me/").json()["username"] == "alice"
+    listed = alice.get("/api/v1/auth/tokens/")
+    assert made.json()["token"] not in listed.content.decode()
+    path = f"/api/v1/auth/tokens/{made.json()['id']}/"
+    assert api("bob").delete(path).status_code == 404
+    assert api(None).delete(path).status_code == 401
+    assert alice.delete(path).status_code == 204
+    assert gateway.get("/api/v1/auth/me/").status_code == 401
+
+
 def test_no_test_token_or_default_password_opens_anything(api: Any) -> None:
     for token in ("test", "admin", "oht50_admin_token_2025", "test_token_admin"):
         client = api(None)

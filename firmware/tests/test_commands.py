@@ -19,7 +19,7 @@ def verbs(robot: str = "oht-01") -> list[str]:
 def test_a_move_is_confirmed_by_the_robots_own_state_and_done_when_it_arrives(
     api: Any, robots: Any, polling: Any
 ) -> None:
-    robot, simulator = robots()
+    _, simulator = robots()
     answer = api("alice").send("oht-01", "move", {"target_m": 10.4}, wait_s=8)
     assert answer.status_code == 201
     row = answer.json()
@@ -151,8 +151,10 @@ def test_two_at_once_with_the_same_key_make_one_command(api: Any, robots: Any) -
         connections.close_all()
 
     threads = [threading.Thread(target=send, args=(client,)) for client in clients]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert sorted(answers) == [200, 200, 200, 201]
     assert simulator.truth()["by_path"]["POST /api/v1/motion/segment/start"] == 1
 

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 READS, COMMANDS = 10_000, 500
 WALL_S = 90.0
 TIMEOUT_S = 0.15
+AT_MOST_S = 80.0
 STATE_PATH, MOVE_PATH = "/api/v1/system/state", "/api/v1/motion/segment/start"
 
 
@@ -115,8 +116,8 @@ class Load:
 
 def harass(robot: Robot, load: Load, rng: random.Random) -> int:
     """Switch faults on and off until the load has ended; how many there were."""
-    count = 0
-    while not load.over.wait(rng.uniform(0.2, 0.6)):
+    count, until = 0, time.monotonic() + AT_MOST_S
+    while not load.over.wait(rng.uniform(0.2, 0.6)) and time.monotonic() < until:
         name, value = rng.choice([("hang", None), ("slow", rng.uniform(0.05, 0.4)), ("no_reply_once", None)])
         path = rng.choice(["/", STATE_PATH, MOVE_PATH])
         robot.fault(fault=name, path=path, **({} if value is None else {"value": value}))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from robotctl.tests.fixtures import until
 from robotctl.tests.system import System
@@ -132,7 +133,7 @@ def test_a_ticket_opens_one_socket_once_and_a_stranger_none(system: System) -> N
     for bad in (once, "made-up", None):
         with connect(url(system, ticket=bad)) as connection:
             assert Socket(connection).closed() in (4401, 4403)
-    with connect(url(system), origin="http://evil.example") as connection:  # type: ignore[arg-type]
+    with connect(url(system), origin=Origin("http://evil.example")) as connection:
         assert Socket(connection).closed() == 4403
 
 

