@@ -86,7 +86,7 @@ class RobotClient:
         taken_at = _taken_at(read, reply, answer.began_at)
         found = ((field, extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
         values = {} if taken_at is None else {field: value for field, value in found if value is not None}
-        return Observation(name, values, taken_at or answer.began_at, answer.ended_at)
+        return Observation(name, values, answer.began_at if taken_at is None else taken_at, answer.ended_at)
 
     def command(self, name: str, params: dict[str, Any], *, send_by: float) -> Reply:
         """Send a command once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError."""

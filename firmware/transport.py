@@ -6,6 +6,7 @@ never closed but drained; and the address connected to is the address that was c
 
 import http.client
 import io
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ DEAD_PEER_OPTIONS = [
         else []
     ),
 ]
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 LONGEST_HEAD_BYTES = 64 * 1024  # of a reply: status line and headers
 
 
@@ -228,6 +230,8 @@ class Transport:
             request = requests.Request(method, self._base_url + path, headers=headers, data=body)
             prepared = self._session.prepare_request(request)
             plain = {str(name): str(value) for name, value in prepared.headers.items()}
+            if any(CONTROL.search(value) for value in plain.values()):
+                raise requests.exceptions.InvalidHeader
             head = "".join(f"{name}: {value}\r\n" for name, value in plain.items()).encode("latin-1")
         except (requests.RequestException, UnicodeError):
             raise ValueError from None

@@ -79,7 +79,8 @@ class ScriptedRobot:
         if self._over.is_set():
             return
         self._over.set()
-        socket.create_connection(("127.0.0.1", self.port)).close()
+        with socket.socket() as wake:
+            wake.connect(("127.0.0.1", self.port))
         for thread in self._threads:
             thread.join(5)
         self._server.close()

@@ -62,4 +62,4 @@ def test_a_verdict_is_stable_while_the_facts_stay(
 
 def test_stop_is_allowed_in_every_mode_and_motion_only_online() -> None:
     assert all("stop" in kinds for kinds in ALLOWED.values())
-    assert [mode for mode in MODES if "motion" in ALLOWED[mode]] == ["online"]  # type: ignore[index]
+    assert [mode for mode in MODES if "motion" in ALLOWED[mode]] == ["online"]

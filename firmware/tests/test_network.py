@@ -129,7 +129,6 @@ def test_nothing_in_disguise_is_seen_through(host: str) -> None:
         "http://127.0.0.1/a b",
         "http://127.0.0.1\t:80",
         "http://*",
-        "http://" + "a" * 70 + ".\u00fc",
         "",
     ],
 )

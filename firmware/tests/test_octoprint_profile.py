@@ -62,6 +62,10 @@ def test_values_are_as_old_as_the_robot_says_and_never_younger_than_their_read(a
     assert seen.began_at == pytest.approx(expected, abs=0.5)
 
 
+def test_a_robot_whose_clock_stands_at_zero_gives_no_young_values(answering: Any) -> None:
+    assert answering(200, temperatures(0)).read("printer").began_at == 0
+
+
 @pytest.mark.parametrize("taken_at", [None, "yesterday", True])
 def test_values_whose_time_is_not_told_are_no_readings(answering: Any, taken_at: Any) -> None:
     assert answering(200, temperatures(taken_at)).read("printer").values == {}
