@@ -1,23 +1,20 @@
 """Talks to one robot in its own language. `_request` is the only place that touches the network; verbs stand above it."""
 
-import functools
 import math
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
-import jmespath
 import msgspec
-from jmespath.exceptions import JMESPathError
 from urllib3.util.retry import Retry
 
+from firmware import replies
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
-from firmware.profile import PLACEHOLDER, Action, Field, Profile, Read
+from firmware.profile import PLACEHOLDER, Action, Profile
+from firmware.replies import fill as fill
 from firmware.slots import ACTION_RETRY, POLL_RETRY, READ_RETRY, Exchange, Slots
 from firmware.transport import Answer, Ready, Transport
 
@@ -83,8 +80,8 @@ class RobotClient:
         if answer.status in read.absent:
             return Observation(name, {}, answer.began_at, answer.ended_at)
         reply = self._parse(answer, must_be_json=True)
-        taken_at = _taken_at(read, reply, answer.began_at)
-        found = ((field, extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
+        taken_at = replies.taken_at(read, reply, answer.began_at)
+        found = ((field, replies.extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
         values = {} if taken_at is None else {field: value for field, value in found if value is not None}
         return Observation(name, values, answer.began_at if taken_at is None else taken_at, answer.ended_at)
 
@@ -187,9 +184,7 @@ class RobotClient:
         finally:
             self._turn.release()
 
-    def _prepare(
-        self, method: str, path: str, token: str | None, body: bytes | None = None
-    ) -> Ready:
+    def _prepare(self, method: str, path: str, token: str | None, body: bytes | None = None) -> Ready:
         auth = self.profile.auth
         secret = self._credentials.get(token or "", "")
         headers = {auth.header: f"{auth.scheme} {secret}".strip()} if secret else {}
@@ -201,7 +196,7 @@ class RobotClient:
 
     def _prepare_action(self, action: Action, params: dict[str, Any]) -> Ready:
         body = None if action.body is None else msgspec.json.encode(fill(action.body, params))
-        path = PLACEHOLDER.sub(lambda match: _path_part(params.get(match[1])), action.path)
+        path = PLACEHOLDER.sub(lambda match: replies.path_part(params.get(match[1])), action.path)
         return self._prepare(action.method, path, action.token, body)
 
     # --- what it said -----------------------------------------------------------------------------------------------
@@ -226,106 +221,16 @@ class RobotClient:
             must_be_json or "html" in answer.content_type or ("json" in answer.content_type and answer.body)
         ):
             raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
-        if _search(self.profile.replies.refused, reply) is True:
+        if replies.find(self.profile.replies.refused, reply) is True:
             raise Rejected(self._message(reply) or "The robot refused.", status=answer.status, body=answer.body)
         return reply
 
     def _message(self, reply: Any) -> str:
-        found = _search(self.profile.replies.message, reply) if isinstance(reply, dict) else None
+        found = replies.find(self.profile.replies.message, reply) if isinstance(reply, dict) else None
         return self._printable(found[:300]) if isinstance(found, str) else ""
 
     def _printable(self, text: str) -> str:
         """A robot's words, fit for a log and a database; one that repeats our credentials does not get them there."""
         for secret in filter(None, self._credentials.values()):
             text = text.replace(secret, "…")
-        return printable(text)
-
-
-def _taken_at(read: Read, reply: Any, began_at: float) -> float | None:
-    """Since when the values of a reply hold at the latest (epoch s); None: the robot should have said it and did not."""
-    if read.taken_at is None:
-        return began_at
-    said = _search(read.taken_at, reply)
-    sound = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 1e15  # NaN is not
-    return min(float(said), began_at) if sound else None
-
-
-def printable(text: str) -> str:
-    """Without line breaks, and without the control characters that a terminal obeys and PostgreSQL refuses."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
-@functools.cache
-def _finder(path: str) -> Callable[[Any], Any]:
-    """The JMESPath of a profile as a function. Most are plain names in a row: walking those needs no interpreter."""
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", path, re.ASCII):
-        return jmespath.compile(path).search  # type: ignore[no-any-return]
-    names = path.split(".")
-
-    def walk(value: Any) -> Any:
-        for name in names:
-            if not isinstance(value, dict):
-                return None
-            value = value.get(name)
-        return value
-
-    return walk
-
-
-def _search(path: str, reply: Any) -> Any:
-    """JMESPath; an expression that does not fit this reply finds nothing in it."""
-    try:
-        return _finder(path)(reply)
-    except JMESPathError:
-        return None
-
-
-def extract(spec: Field, read: str, reply: Any) -> Any:
-    """The field's value in a reply of `read`: the first source that gives a sound one. None: this reply gives none."""
-    for source in spec.sources:
-        if source.read != read:
-            continue
-        value = convert(spec, _search(source.path, reply), source.scale, source.offset)
-        if value is not None:
-            return value
-    return None
-
-
-def convert(spec: Field, raw: Any, scale: float = 1.0, offset: float = 0.0) -> Any:
-    """A raw value as the field's type; None when it is none. A word that the map does not know is "unknown"."""
-    if raw is None:
-        return None
-    if spec.map:
-        return spec.map.get(str(raw), "unknown")
-    if spec.type == "flag":
-        return raw if isinstance(raw, bool) else None
-    if spec.type == "text":
-        return printable(str(raw)[:200]) if isinstance(raw, str | int | float) else None
-    if isinstance(raw, bool) or not isinstance(raw, int | float | str):
-        return None
-    try:
-        number = float(raw) * scale + offset
-    except (ValueError, OverflowError):
-        return None
-    low, high = spec.minimum, spec.maximum
-    sound = math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
-    return round(number, 9) if sound else None
-
-
-def _path_part(value: Any) -> str:
-    """One part of a path. What would be no part, or lead out of it, is refused: quoting leaves dots alone."""
-    if value is None or str(value) in ("", ".", ".."):
-        raise FirmwareError(f"{value!r} cannot be part of a path.")
-    return quote(str(value), safe="")
-
-
-def fill(template: Any, params: dict[str, Any]) -> Any:
-    """A template with its parameters: the whole string `$name` becomes the typed value; what was not given is left out."""
-    if isinstance(template, dict):
-        filled = {key: fill(value, params) for key, value in template.items()}
-        return {key: value for key, value in filled.items() if value is not None}
-    if isinstance(template, list):
-        return [fill(value, params) for value in template]
-    if isinstance(template, str) and (match := PLACEHOLDER.fullmatch(template)):
-        return params.get(match[1])
-    return template
+        return replies.printable(text)

@@ -288,7 +288,7 @@ def _end(
         if not command.advance(expected, status, ended_at=now, **changes):
             return
         for observation in seen or []:
-            told += recorder.apply(rows[command.robot_id], recorder.Contact(command.robot_id, now, observation))
+            told += recorder.apply(rows[command.robot_id], recorder.Contact.seen(command.robot_id, observation))
         _tell(
             f"command.{status}",
             command,

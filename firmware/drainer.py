@@ -72,8 +72,9 @@ class Drainer:
             self._incoming.append(unanswered)
             self._waiting.add(unanswered)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="drainer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="drainer", daemon=True)
+                thread.start()
+                self._thread = thread  # not before: if it cannot start, the next socket tries again
         with suppress(BlockingIOError):  # full: it is awake
             self._wake_write.send(b"x")
 

@@ -19,26 +19,26 @@ def check(specs: Mapping[str, Param], given: Any) -> dict[str, Any]:
     errors: dict[str, list[str]] = {}
     for unknown in sorted(given.keys() - specs.keys()):
         errors[f"params.{unknown}"] = [f"Unknown parameter; this command takes {', '.join(specs) or 'none'}."]
-    typed: dict[str, Any] = {}
+    filled: dict[str, Any] = {}
     for name, spec in specs.items():
         if given.get(name) is None:
             if spec.default is not None:
-                typed[name] = spec.default
+                filled[name] = typed(spec, spec.default)[1]
             elif spec.required:
                 errors[f"params.{name}"] = ["This parameter is required."]
             continue
-        problem, value = _typed(spec, given[name])
+        problem, value = typed(spec, given[name])
         if problem:
             errors[f"params.{name}"] = [problem]
         else:
-            typed[name] = value
+            filled[name] = value
     if errors:
         raise Problem(400, "invalid", " ".join(f"{name}: {words[0]}" for name, words in errors.items()), errors=errors)
-    return typed
+    return filled
 
 
-def _typed(spec: Param, value: Any) -> tuple[str | None, Any]:
-    """(problem, value); exactly one of them is None."""
+def typed(spec: Param, value: Any) -> tuple[str | None, Any]:
+    """(problem, value) for one given value; exactly one of them is None."""
     problem = f"Must be {KINDS[spec.type]}."
     if spec.type == "flag":
         return (None, value) if isinstance(value, bool) else (problem, None)
@@ -48,7 +48,7 @@ def _typed(spec: Param, value: Any) -> tuple[str | None, Any]:
         if spec.choices and value not in spec.choices:
             return f"Must be one of {', '.join(spec.choices)}.", None
         return None, value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
         return problem, None
     if spec.type == "integer" and value != int(value):
         return problem, None
@@ -63,3 +63,11 @@ def _typed(spec: Param, value: Any) -> tuple[str | None, Any]:
         )
         return f"Must be {bounds}{unit}; {value:g} is not.", None
     return None, int(value) if spec.type == "integer" else float(value)
+
+
+def _finite(value: int | float) -> bool:
+    """Whether it fits a float that is a number; JSON knows integers of any length."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

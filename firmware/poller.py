@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import leases, recorder, stop, threads
+from firmware import leases, profile, recorder, stop, threads
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -134,11 +134,11 @@ class PollLoop:
         """None: nothing was sent, so nothing was learnt."""
         at = timezone.now()
         try:
-            return Contact(schedule.robot.pk, at, schedule.client.read(name, polling=True))
+            return Contact.seen(schedule.robot.pk, schedule.client.read(name, polling=True))
         except Busy:
             return None
         except FirmwareError as error:
-            return Contact(schedule.robot.pk, at, error=error)
+            return Contact.failed(schedule.robot.pk, at, name, error)
 
     def _put(self, contact: Contact | None) -> None:
         if contact is not None and not self._contacts.full():
@@ -239,8 +239,8 @@ class PollLoop:
         except (BadProfile, Unreadable) as error:
             if known is not None or not self._complained(robot):
                 log.warning("poll.robot_unusable", robot=robot.slug, error=str(error))
-            contact = Contact(robot.pk, datetime.now(UTC), error=FirmwareError(str(error)))
-            self._put(contact)
+            read = profile.load_or_unusable(robot.profile).state_read
+            self._put(Contact.failed(robot.pk, timezone.now(), read, FirmwareError(str(error))))
             return
         with self._lock:
             self.schedules[robot.pk] = Schedule(robot, client)

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import jmespath
 import msgspec
-from jmespath.exceptions import JMESPathError
 
 from firmware.errors import BadProfile
 
@@ -23,7 +21,6 @@ MACHINE_STATES = (
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
 Path_ = Annotated[str, msgspec.Meta(pattern="^/[^ ]*$", description="Path on the robot, from the root.")]
 Scalar = str | float | bool
-Problems = Iterator[tuple[str, str]]  # (key, reason)
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -94,6 +91,7 @@ class Field(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     minimum: float | None = None  # outside is no reading
     maximum: float | None = None
     shown: bool = True
+    tile: bool = False  # shown on the fleet page, too
     restart_when_falling: bool = False  # a counter that only a restart takes back
 
 
@@ -145,6 +143,7 @@ class Stop(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
 class Reset(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     from_states: list[str] = msgspec.field(default_factory=lambda: ["estopped"])
     hold_s: Seconds = 2.0  # the new state must stay this long
+    leave_within_s: Seconds = 5.0  # and must have come by then
 
 
 class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -212,79 +211,11 @@ def parse(text: str, file: str) -> Profile:
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
         raise BadProfile(file, where.strip("`.") or "(top)", reason) from error
-    for key, reason in _problems(profile):
+    from firmware import profile_checks  # which knows this module's types
+
+    for key, reason in profile_checks.problems(profile):
         raise BadProfile(file, key, reason)
     return profile
-
-
-def _problems(profile: Profile) -> Problems:
-    """What the types alone do not see: (key, reason)."""
-    yield from _path_problems(profile)
-    yield from _field_problems(profile)
-    actions: dict[str, Action] = {f"commands.{name}": command for name, command in profile.commands.items()}
-    actions |= {"stop": profile.stop} | ({"reset": profile.reset} if profile.reset else {})
-    reads: dict[str, Read | Action] = {f"reads.{name}": read for name, read in profile.reads.items()}
-    for key, part in (reads | actions).items():
-        if part.token is not None and part.token not in profile.auth.tokens:
-            yield f"{key}.token", f"{part.token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens)})"
-    for name, command in profile.commands.items():
-        yield from _command_problems(profile, name, command)
-    yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
-    if not profile.stop.stopped:
-        yield "stop.stopped", "must say how a stopped robot reads; without it a stop could never be confirmed"
-
-
-def _path_problems(profile: Profile) -> Problems:
-    paths = {"replies.refused": profile.replies.refused, "replies.message": profile.replies.message}
-    paths |= {f"reads.{name}.taken_at": read.taken_at for name, read in profile.reads.items() if read.taken_at}
-    for name, field in profile.fields.items():
-        paths |= {f"fields.{name}.from[{i}].path": source.path for i, source in enumerate(field.sources)}
-    for key, path in paths.items():
-        try:
-            jmespath.compile(path)
-        except JMESPathError as error:
-            yield key, f"not a JMESPath expression: {str(error).splitlines()[0]}"
-
-
-def _field_problems(profile: Profile) -> Problems:
-    if MACHINE_STATE not in profile.fields:
-        yield f"fields.{MACHINE_STATE}", "is missing; every robot must say what state it is in"
-        return
-    for name, field in profile.fields.items():
-        if not field.sources:
-            yield f"fields.{name}.from", "names no source"
-        for index, source in enumerate(field.sources):
-            if source.read not in profile.reads:
-                yield f"fields.{name}.from[{index}].read", f"{source.read!r}: reads are {', '.join(profile.reads)}"
-    for raw, state in profile.fields[MACHINE_STATE].map.items():
-        if state not in MACHINE_STATES:
-            yield f"fields.{MACHINE_STATE}.map.{raw}", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
-    if not profile.fields[MACHINE_STATE].map:
-        yield f"fields.{MACHINE_STATE}.map", "must map the robot's words to machine states"
-
-
-def _command_problems(profile: Profile, name: str, command: Command) -> Problems:
-    key = f"commands.{name}"
-    for state in command.states:
-        if state not in MACHINE_STATES:
-            yield f"{key}.states", f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"
-    for missing in sorted(set(placeholders([command.body, command.path])) - command.params.keys()):
-        yield f"{key}.body", f"${missing} is not one of the command's params"
-    if command.kind == "motion" and command.observable and not command.confirm:
-        yield f"{key}.confirm", "must say how the robot shows that it obeys; if nothing can, say observable = false"
-    if not command.observable and (command.confirm or command.done):
-        yield f"{key}.observable", "is false, yet confirm or done says what would show it"
-    yield from _condition_problems(profile, f"{key}.confirm", command.confirm, set(command.params))
-    yield from _condition_problems(profile, f"{key}.done", command.done, set(command.params))
-
-
-def _condition_problems(profile: Profile, key: str, conditions: list[Condition], params: set[str]) -> Problems:
-    for condition in conditions:
-        for name, expected in condition.items():
-            if name not in profile.fields:
-                yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
-            for missing in sorted(set(placeholders(getattr(expected, "near", expected))) - params):
-                yield key, f"${missing} is not one of the command's params"
 
 
 PLACEHOLDER = re.compile(r"\$([a-z_][a-z0-9_]*)")

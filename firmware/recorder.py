@@ -32,8 +32,17 @@ class Contact:
 
     robot_id: int
     at: datetime
+    read: str
     observation: Observation | None = None
     error: FirmwareError | None = None
+
+    @classmethod
+    def seen(cls, robot_id: int, observation: Observation) -> "Contact":
+        return cls(robot_id, moment(observation.began_at), observation.read, observation=observation)
+
+    @classmethod
+    def failed(cls, robot_id: int, at: datetime, read: str, error: FirmwareError) -> "Contact":
+        return cls(robot_id, at, read, error=error)
 
 
 @contextmanager
@@ -77,20 +86,17 @@ def record(contacts: list[Contact]) -> list[RobotState]:
 def apply(row: RobotState, contact: Contact) -> list[Tell]:
     """One contact onto one row. Returns what is to be journalled, last in the transaction."""
     row.last_attempt_at = max(row.last_attempt_at or contact.at, contact.at)
+    spec = profile.load_or_unusable(row.robot.profile)
     if contact.error is not None:
-        row.failures += 1
-        row.successes = 0
-        row.last_error, row.last_error_code = str(contact.error)[:300], contact.error.code
-        if isinstance(contact.error, Rejected):  # it said no, but it is there
-            row.last_contact_at = contact.at
+        _failed(row, contact.error, contact.at, of_state=contact.read == spec.state_read)
         return []
     seen = contact.observation
     assert seen is not None
-    row.failures = 0
-    row.successes += 1
-    row.last_error = row.last_error_code = ""
+    if contact.read == spec.state_read:  # of the others, one may be refused for ever and the robot be well
+        row.failures = 0
+        row.successes += 1
+        row.last_error = row.last_error_code = ""
     row.last_contact_at = max(row.last_contact_at or moment(seen.ended_at), moment(seen.ended_at))
-    spec = profile.load_or_unusable(row.robot.profile)
     told = _restarts(row, spec, seen)
     for name, value in seen.values.items():
         if name not in row.readings or row.readings[name][1] < seen.began_at:  # a read begun before never overwrites
@@ -98,6 +104,16 @@ def apply(row: RobotState, contact: Contact) -> list[Tell]:
     if MACHINE_STATE in seen.values:
         told += _watch_stop(row, spec, seen)
     return told
+
+
+def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bool) -> None:
+    """A read failed. The link counts what tells of the robot as a whole: its state, and silence."""
+    row.last_error, row.last_error_code = str(error)[:300], error.code
+    if of_state or error.code in ("unreachable", "no_reply"):
+        row.failures += 1
+        row.successes = 0
+    if isinstance(error, Rejected):  # it said no, but it is there
+        row.last_contact_at = at
 
 
 def moment(epoch_s: float) -> datetime:

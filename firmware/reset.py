@@ -18,7 +18,6 @@ from firmware.models import Robot, RobotState
 from firmware.profile import MACHINE_STATE, Profile
 from robotctl.problems import Problem
 
-LEAVE_WITHIN_S = 5.0
 PAUSE_S = 0.1
 LOCK_FOR = timedelta(seconds=20)
 
@@ -73,8 +72,8 @@ def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | Non
         if spec.reset is None:
             return "failed", "no_reset", "This kind of robot offers no reset; bring it out of its stop at the robot."
         client.reset()
-    hold_s = spec.reset.hold_s if spec.reset else 2.0
-    until, out_since = time.monotonic() + LEAVE_WITHIN_S + hold_s, None
+    hold_s, leave_within_s = (spec.reset.hold_s, spec.reset.leave_within_s) if spec.reset else (2.0, 2.0)
+    until, out_since = time.monotonic() + leave_within_s + hold_s, None
     while time.monotonic() < until:
         began = time.monotonic()
         seen[:] = [client.read(spec.state_read)]
@@ -94,7 +93,11 @@ def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | Non
                     f"The robot reads {seen[0].values.get(MACHINE_STATE)} and has stayed so for {hold_s:g} s.",
                 )
         time.sleep(PAUSE_S)
-    return "failed", "not_obeyed", "The robot still reads stopped."
+    return (
+        "failed",
+        "not_obeyed",
+        f"The robot still reads {seen[0].values.get(MACHINE_STATE)} after {leave_within_s:g} s.",
+    )
 
 
 def _is_stopped(spec: Profile, seen: Observation) -> bool:
@@ -105,10 +108,9 @@ def _is_stopped(spec: Profile, seen: Observation) -> bool:
 
 
 def _finish(robot: Robot, reason: str, status: str, code: str | None, detail: str, seen: list[Observation]) -> None:
-    now = timezone.now()
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
-        told = [tell for one in seen for tell in recorder.apply(row, recorder.Contact(robot.pk, now, one))]
+        told = [tell for one in seen for tell in recorder.apply(row, recorder.Contact.seen(robot.pk, one))]
         row.resetting_until = None
         if status == "confirmed":
             row.stop_latched = False

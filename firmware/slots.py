@@ -29,6 +29,7 @@ class Exchange:
     slots: "Slots"
     motion: bool = False
     check: Callable[[], None] = lambda: None  # called right before every write; raises when it must not go out any more
+    sock: socket.socket | None = None  # what the request left on
     sent_at: float | None = None  # epoch seconds; None: not a byte has left
     answered: bool = False  # a byte of the reply, or the end of the connection, has come
     drained: bool = False  # its socket now waits for the reply in the background
@@ -43,11 +44,15 @@ class Exchange:
 
     def begin_attempt(self) -> None:
         """A retry is a request of its own: what came for the one before is no answer to it."""
-        self.sent_at, self.answered, self.trouble = None, False, ""
+        self.sock, self.sent_at, self.answered, self.trouble = None, None, False, ""
 
-    @property
-    def must_not_close(self) -> bool:
-        return self.drain and self.sent_at is not None and not self.answered
+    def begin_sending(self, sock: socket.socket | None) -> None:
+        """The last moment to think better of it; from here on a byte may have left. Raises what `check` raises."""
+        self.check()
+        self.sock, self.sent_at = sock, time.time()
+
+    def must_not_close(self, sock: socket.socket) -> bool:
+        return self.drain and self.sock is sock and not self.answered
 
     def hand_over(self, sock: socket.socket) -> None:
         """Keep the socket, and its slot, until the robot answers or hangs up."""

@@ -9,7 +9,6 @@ from firmware.models import Command, Robot, RobotState
 from firmware.profile import MACHINE_STATE, Field, Profile
 
 NUMBER_SHOWN_S = 300.0
-TILE_READINGS = ("position_m", "speed_mps", "battery_percent")
 
 
 def live_for_s(robot: Robot, spec: Profile, field: Field | None = None) -> float:
@@ -39,6 +38,8 @@ def reading(robot: Robot, row: RobotState, spec: Profile, name: str, now: dateti
         "age_s": None,
         "quality": "never",
         "live_for_s": life,
+        "title": field.title or name,
+        "tile": field.tile,
     }
     if observed_at is None:
         return shape
@@ -81,7 +82,7 @@ def document(robot: Robot, row: RobotState, now: datetime) -> dict[str, Any]:
 def tile(document_: dict[str, Any]) -> dict[str, Any]:
     """What a fleet page needs of a document."""
     kept = {key: value for key, value in document_.items() if key not in ("commands", "reset")}
-    return kept | {"readings": {name: value for name, value in document_["readings"].items() if name in TILE_READINGS}}
+    return kept | {"readings": {name: value for name, value in document_["readings"].items() if value["tile"]}}
 
 
 def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[str, Any]:
@@ -126,9 +127,10 @@ def forbidden(robot: Robot, row: RobotState, spec: Profile, name: str, now: date
     if command.kind == "motion" and machine["quality"] != "live":
         return _no("state_forbids", "The robot's state is not live; motion needs to know it.")
     if command.states and machine["value"] not in command.states:
+        known = machine["value"] if machine["value"] not in (None, "unknown") else "in an unknown state"
         return _no(
             "state_forbids",
-            f"The robot is {machine['value'] or 'in an unknown state'}; {name} needs {' or '.join(command.states)}.",
+            f"The robot is {known}; {name} needs {' or '.join(command.states)}.",
         )
     return {"allowed": True, "code": None, "reason": None}
 

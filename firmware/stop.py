@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError
-from django.utils import timezone
 
 from accounts import journal
 from accounts.journal import iso
@@ -102,7 +101,7 @@ def attempt(client: RobotClient, result: StopResult) -> None:
         reply = client.stop()
     except FirmwareError as error:
         result.sent_at = tried_at if error.may_have_acted else result.sent_at
-        result.detail = f"{error} Trying again."
+        result.detail = f"{str(error).rstrip('.')}. Trying again."
         if error.code == "no_reply":
             return  # nothing is to be asked of a robot that has not answered
     else:
@@ -170,7 +169,7 @@ def _record_one(row: RobotState, result: StopResult) -> None:
         result.status, result.confirmed_at, confirmed_at = StopStatus.SENT, None, None
         result.detail = "Reads stopped, but an older motion request is still unanswered."
     if result.seen is not None:
-        told += recorder.apply(row, recorder.Contact(row.robot_id, timezone.now(), result.seen))
+        told += recorder.apply(row, recorder.Contact.seen(row.robot_id, result.seen))
     if row.stop_status == StopStatus.CONFIRMED:
         pass  # the reading itself has just confirmed it
     elif confirmed_at is not None:

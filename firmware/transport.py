@@ -27,19 +27,14 @@ from firmware.profile import Transport as Needs
 from firmware.slots import Exchange, under_way
 
 # A robot that vanished without a word (power, cable) is noticed by the kernel; one that is merely slow is not given up.
-DEAD_PEER_OPTIONS = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        [
-            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000),
-        ]
-        if hasattr(socket, "TCP_USER_TIMEOUT")
-        else []
-    ),
-]
+DEAD_PEER_OPTIONS = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+if hasattr(socket, "TCP_USER_TIMEOUT"):
+    DEAD_PEER_OPTIONS += [
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000),
+    ]
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 LONGEST_HEAD_BYTES = 64 * 1024  # of a reply: status line and headers
 
@@ -83,7 +78,6 @@ class _OneWrite:
     def _new_conn(self) -> socket.socket:
         exchange: Exchange = under_way.exchange
         exchange.begin_attempt()
-        self._exchange = None  # nothing of it has left on this socket
         for address in network.resolve(self.host, self.port):
             try:
                 return _connected(address, self.port, min(self.timeout or 60.0, exchange.remaining_s()))
@@ -97,16 +91,14 @@ class _OneWrite:
         """Gather what urllib3 would send in pieces, and send it in one write."""
         exchange: Exchange = under_way.exchange
         exchange.begin_attempt()
-        self.response_class = self._timed_response
         self._pending = bytearray()
         try:
             super().request(*args, **kwargs)  # type: ignore[misc]
             whole = bytes(self._pending)
         finally:
             self._pending = None
-        exchange.check()
         self._exchange = exchange
-        exchange.sent_at = time.time()
+        exchange.begin_sending(self.sock)
         super().send(whole)  # type: ignore[misc]
 
     def send(self, data: bytes) -> None:
@@ -117,7 +109,7 @@ class _OneWrite:
             self.connect()  # type: ignore[attr-defined]
         self._pending += data
 
-    def _timed_response(self, sock: socket.socket, **kwargs: Any) -> http.client.HTTPResponse:
+    def response_class(self, sock: socket.socket, **kwargs: Any) -> http.client.HTTPResponse:
         assert self._exchange is not None
         reader: Any = _TimedReader(sock, self._exchange)
         self._exchange.response = http.client.HTTPResponse(reader, **kwargs)
@@ -126,7 +118,7 @@ class _OneWrite:
     def close(self) -> None:
         """http.client calls this in the middle of every `Connection: close` reply, too: only silence is an abandonment."""
         exchange = self._exchange
-        if self.sock is not None and exchange is not None and exchange.must_not_close:
+        if self.sock is not None and exchange is not None and exchange.must_not_close(self.sock):
             sock, self.sock = self.sock, None
             exchange.hand_over(sock)
         super().close()  # type: ignore[misc]

@@ -153,8 +153,7 @@ def test_a_name_that_nobody_knows_is_unreachable() -> None:
 
 def answers(*addresses: str) -> Any:
     def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
-        family = lambda text: socket.AF_INET6 if ":" in text else socket.AF_INET  # noqa: E731
-        return [(family(text), socket.SOCK_STREAM, 6, "", (text, port)) for text in addresses]
+        return [(socket.AF_UNSPEC, socket.SOCK_STREAM, 6, "", (text, port)) for text in addresses]
 
     return getaddrinfo
 

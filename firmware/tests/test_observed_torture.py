@@ -101,6 +101,11 @@ class Load:
             self.longest_s = max(self.longest_s, time.monotonic() - began)
             return kind.total() - kind["busy"] < enough and not self.over.is_set()
 
+    def end_when_ended(self, threads: list[threading.Thread]) -> None:
+        for thread in threads:
+            thread.join()
+        self.over.set()
+
     def read(self) -> None:
         while self._try(self.reads, READS, lambda: self.client.read("state", polling=True)):
             if self.client._slots.unanswered_since:
@@ -147,7 +152,7 @@ def test_ten_thousand_reads_and_five_hundred_commands_under_hangs_neither_kill_t
     began = time.monotonic()
     for thread in [*readers, *commanders]:
         thread.start()
-    done = threading.Thread(target=lambda: [each.join() for each in [*readers, *commanders]] and load.over.set())
+    done = threading.Thread(target=load.end_when_ended, args=([*readers, *commanders],))
     done.start()
     with contextlib.suppress(requests.ConnectionError):  # the assertions below tell what died
         faults = harass(robot, load, random.Random(20261122))

@@ -27,6 +27,7 @@ def errors_of(specs: dict[str, Param], given: Any) -> dict[str, list[str]]:
     with pytest.raises(Problem) as caught:
         parameters.check(specs, given)
     assert caught.value.status_code == 400
+    assert caught.value.errors is not None
     return caught.value.errors
 
 

@@ -52,7 +52,7 @@ def test_every_installed_profile_loads(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "nope", "../oht50", "OHT50", "oht50.toml", "/etc/passwd", "oht50\0", "oht50\n"])
 def test_a_profile_that_is_not_installed_is_not_looked_for_elsewhere(name: str) -> None:
-    with pytest.raises(BadProfile, match="there is no such profile; installed are .*oht50"):
+    with pytest.raises(BadProfile, match=r"there is no such profile; installed are .*oht50"):
         profile.load(name)
 
 
@@ -77,7 +77,7 @@ def test_a_profile_that_is_not_installed_is_not_looked_for_elsewhere(name: str) 
         ('read = "state", path = "x"', 'read = "stat", path = "x"', "fields.position_m.from[0].read", "'stat'"),
         ('path = "x"', 'path = "x["', "fields.position_m.from[0].path", "not a JMESPath expression"),
         ('[{ read = "state", path = "x" }]', "[]", "fields.position_m.from", "names no source"),
-        ('[about]', '[replies]\nrefused = "]"\n[about]', "replies.refused", "not a JMESPath expression"),
+        ("[about]", '[replies]\nrefused = "]"\n[about]', "replies.refused", "not a JMESPath expression"),
         ('class = "motion"', 'class = "fly"', "commands[...].class", "Invalid enum value 'fly'"),
         ('class = "motion"\n', "", "commands[...]", "missing required field `class`"),
         ('class = "motion"', 'class = "motion"\nstates = ["idel"]', "commands.move.states", "not a machine state"),
@@ -86,7 +86,7 @@ def test_a_profile_that_is_not_installed_is_not_looked_for_elsewhere(name: str) 
         ('path = "/move"', 'path = "/move/$it"', "commands.move.body", "$it is not one of the command's params"),
         ('near = "$to"', 'near = "$too"', "commands.move.confirm", "$too is not one of the command's params"),
         ("position_m = { near", "height_m = { near", "commands.move.confirm", "'height_m' is not one of fields"),
-        (', tolerance = 0.1', "", "commands[...].confirm[1][...]", "missing required field `tolerance`"),
+        (", tolerance = 0.1", "", "commands[...].confirm[1][...]", "missing required field `tolerance`"),
         ("stopped = [{ machine_state", "stopped = [{ state", "stop.stopped", "'state' is not one of fields"),
         ('stopped = [{ machine_state = "estopped" }]', "stopped = []", "stop.stopped", "could never be confirmed"),
         ('stopped = [{ machine_state = "estopped" }]', "", "stop", "missing required field `stopped`"),
@@ -106,3 +106,19 @@ def test_a_wrong_profile_is_refused_with_file_key_and_reason(old: str, new: str,
 def test_a_motion_command_must_say_what_confirms_it() -> None:
     start, end = GOOD.index("confirm ="), GOOD.index("[commands.move.params")
     assert refusal(GOOD[:start] + GOOD[end:]).key == "commands.move.confirm"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('tokens = ["admin"]', 'tokens = ["admin"]\nread_token = "boss"', "auth.read_token"),
+        ("[commands.move.params.to]", '[commands.move.params.to]\ndefault = "fast"', "commands.move.params.to.default"),
+        ("[commands.move.params.to]", "[commands.move.params.to]\nminimum = 5\nmaximum = 1", "commands.move.params.to"),
+        ('[{ machine_state = "moving" }', '[{ machine_state = "movign" }', "commands.move.confirm"),
+        ('[{ machine_state = "estopped" }]', '[{ machine_state = "stoped" }]', "stop.stopped"),
+        ("tolerance = 0.1", "tolerance = nan", "commands.move.confirm"),
+    ],
+)
+def test_what_could_never_hold_is_refused(old: str, new: str, key: str) -> None:
+    assert GOOD.count(old) >= 1
+    assert refusal(GOOD.replace(old, new, 1)).key == key

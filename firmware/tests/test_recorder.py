@@ -23,7 +23,7 @@ def robot(transactional_db: None) -> Any:
 
 
 def seen(robot: Robot, at: datetime, **values: Any) -> Contact:
-    return Contact(robot.pk, at, Observation("state", values, at.timestamp(), at.timestamp() + 0.01))
+    return Contact.seen(robot.pk, Observation("state", values, at.timestamp(), at.timestamp() + 0.01))
 
 
 def document(robot: Robot, now: datetime | None = None) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_dead_poller_never_leaves_online_standing(robot: Robot) -> None:
 def test_every_change_raises_the_sequence_by_one(robot: Robot) -> None:
     before = RobotState.objects.get().seq
     recorder.record([seen(robot, timezone.now(), machine_state="idle")])
-    recorder.record([Contact(robot.pk, timezone.now(), error=NoReply("no reply"))])
+    recorder.record([Contact.failed(robot.pk, timezone.now(), "state", NoReply("no reply"))])
     assert RobotState.objects.get().seq == before + 2
 
 
@@ -92,7 +92,7 @@ def test_a_change_of_mode_is_a_transition_and_a_journal_row_with_its_reason(robo
     now = timezone.now()
     recorder.record([seen(robot, now, machine_state="idle")])
     recorder.record(
-        [Contact(robot.pk, now, error=NoReply("The request was sent; no whole reply came.")) for _ in range(2)]
+        [Contact.failed(robot.pk, now, "state", NoReply("The request was sent; no whole reply came.")) for _ in range(2)]
     )
     assert list(Transition.objects.order_by("pk").values_list("old", "new")) == [
         ("offline", "recovering"),
@@ -105,7 +105,7 @@ def test_a_change_of_mode_is_a_transition_and_a_journal_row_with_its_reason(robo
 
 def test_a_robot_that_says_no_is_there_but_what_it_said_before_grows_old(robot: Robot) -> None:
     now = timezone.now()
-    recorder.record([Contact(robot.pk, now, error=Rejected("Unauthorized", status=401))])
+    recorder.record([Contact.failed(robot.pk, now, "state", Rejected("Unauthorized", status=401))])
     row = RobotState.objects.get()
     assert row.last_contact_at == now
     assert (row.last_error_code, row.readings) == ("rejected", {})
@@ -126,3 +126,12 @@ def test_a_batch_costs_the_same_queries_for_one_robot_and_for_many(
         return len(captured)
 
     assert queries(many[:1]) == queries(many) <= 6
+
+
+def test_one_read_that_is_always_refused_keeps_no_robot_from_being_online(robot: Robot) -> None:
+    for _ in range(4):
+        recorder.record([seen(robot, timezone.now(), machine_state="idle")])
+        recorder.record([Contact.failed(robot.pk, timezone.now(), "battery", Rejected("Not found", status=404))])
+    assert RobotState.objects.get().recorded_mode == "online"
+    recorder.record([Contact.failed(robot.pk, timezone.now(), "battery", NoReply("no reply")) for _ in range(2)])
+    assert RobotState.objects.get().recorded_mode == "degraded"

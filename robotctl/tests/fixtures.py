@@ -177,7 +177,7 @@ def look(robot: Any) -> Any:
     client = client_for(robot)
     for _ in range(3):
         seen = [client.read(name) for name in client.profile.reads]
-        recorder.record([recorder.Contact(robot.pk, recorder.moment(one.began_at), one) for one in seen])
+        recorder.record([recorder.Contact.seen(robot.pk, one) for one in seen])
     return RobotState.objects.get(robot=robot)
 
 

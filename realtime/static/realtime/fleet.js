@@ -67,7 +67,7 @@ function place(doc) {
 function valueBlock(name) {
   const block = document.getElementById("value-template").content.firstElementChild.cloneNode(true);
   block.dataset.reading = name;
-  text(block.querySelector("dt"), truth.fieldName(name));
+  text(part(block, "label"), truth.fieldName(name));
   return block;
 }
 
@@ -101,8 +101,8 @@ function renderValue(block, seen) {
   text(number, truth.number(seen.value, seen.unit));
   flag(number, "stale", seen.quality === "stale" && seen.value !== null);
   text(part(block, "unit"), seen.value === null ? "" : seen.unit);
-  text(part(block, "age"), seen.quality === "stale" ? `${truth.span(seen.ageS)} old` : seen.quality === "never" ? "never read" : "");
-  block.title = truth.absolute(seen.observedAt);
+  text(part(block, "age"), seen.quality === "stale" ? truth.span(seen.ageS) : "");
+  block.title = seen.quality === "never" ? "Never read." : `Observed ${truth.absolute(seen.observedAt)}`;
 }
 
 function renderCondition(tile, doc, verdict, now) {
