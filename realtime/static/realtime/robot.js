@@ -98,7 +98,7 @@ function renderCondition(now) {
   text(part(block, "word"), verdict.word);
   const mode = truth.modeNow(doc, now);
   const why = verdict.word === "No news" ? "this page has no connection; what the robot does is not known here" : truth.modeWords(mode);
-  text(part(block, "since"), mode === "online" ? "" : why);
+  text(part(block, "since"), mode === "online" ? "" : `· ${why}`);
   text(part(block, "latch"), latchWords());
   const lease = part(block, "lease");
   lease.hidden = !doc.lease.holder;

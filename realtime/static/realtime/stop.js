@@ -158,7 +158,7 @@ export class Stops {
   }
 
   show(order) {
-    const [words_, level] = line(order);
+    const [words_, level] = line(order, this.live?.connected ?? true);
     this.each(order.name, (note) => {
       if (!this.notes.has(note)) this.notes.set(note, note.textContent);
       text(note, words_);
@@ -188,14 +188,18 @@ function open(order) {
   return [...(order.results ?? [])].filter(([, result]) => result.status !== "confirmed" && result.status !== "reset");
 }
 
-/** @param {Order} order @returns {[string, "waiting"|"critical"|"done"]} */
-export function line(order) {
+/**
+ * @param {Order} order
+ * @param {boolean} [connected] whether this page would see a confirmation
+ * @returns {[string, "waiting"|"critical"|"done"]}
+ */
+export function line(order, connected = true) {
   const waited = `${((Date.now() - order.pressedAt) / 1000).toFixed(1)} s`;
   if (order.refused) return [`■ NOT STOPPED · ${order.trouble}`, "critical"];
   if (order.trouble) return [`■ NOT CONFIRMED · ${order.trouble} · trying again · ${waited}`, "critical"];
   if (order.results === null) return [`stopping … ${waited}`, "waiting"];
   const unconfirmed = open(order);
-  if (unconfirmed.length) return [`■ ${names(order, unconfirmed)} · trying again · ${waited}`, "critical"];
+  if (unconfirmed.length) return [`■ ${names(order, unconfirmed)} · ${connected ? "trying again" : "no connection, asking again"} · ${waited}`, "critical"];
   const all = [...order.results.values()];
   if (all.length === 0) return ["there is no robot to stop", "done"];
   const confirmed = all.filter((result) => result.status === "confirmed");
