@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.admin import ReadOnlyAdmin, RightsAdmin
 from firmware import profile
@@ -18,8 +20,9 @@ class RobotForm(forms.ModelForm[Robot]):
     profile = forms.ChoiceField(
         choices=lambda: [(name, profile.load(name).about.title) for name in profile.available()]
     )
-    credentials = forms.JSONField(
+    credentials = forms.CharField(
         required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autocomplete": "off"}),
         help_text='For example {"admin": "…", "operator": "…"}. Never shown again; empty keeps the present ones.',
     )
 
@@ -40,11 +43,12 @@ class RobotForm(forms.ModelForm[Robot]):
 
     def clean_credentials(self) -> dict[str, str] | None:
         given = self.cleaned_data["credentials"]
-        if given is not None and not (
-            isinstance(given, dict) and all(isinstance(value, str) for value in given.values())
-        ):
-            raise forms.ValidationError('Give an object of texts, for example {"admin": "…"}.')
-        return given
+        if not given:
+            return None
+        try:
+            return msgspec.json.decode(given, type=dict[str, str])
+        except msgspec.MsgspecError as error:
+            raise forms.ValidationError('Give an object of texts, for example {"admin": "…"}.') from error
 
     def save(self, commit: bool = True) -> Robot:
         given = self.cleaned_data.get("credentials")

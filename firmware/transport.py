@@ -35,6 +35,7 @@ if hasattr(socket, "TCP_USER_TIMEOUT"):
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
         (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20_000),
     ]
+HEADERS = {"User-Agent": "robotctl", "Accept": "application/json", "Accept-Encoding": "identity"}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 LONGEST_HEAD_BYTES = 64 * 1024  # of a reply: status line and headers
 
@@ -148,9 +149,16 @@ class _TlsConnection(_OneWrite, HTTPSConnection):  # type: ignore[misc]
 
 class _Pool(HTTPConnectionPool):
     ConnectionCls = _Connection
+    keep = False
+
+    def _put_conn(self, conn: Any) -> None:
+        """A robot that ignores our `Connection: close` leaves the line open; an idle one would block everybody else."""
+        if conn is not None and not self.keep:
+            conn.close()
+        super()._put_conn(conn)
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
@@ -183,10 +191,6 @@ class Answer:
     began_at: float
     ended_at: float
 
-    @property
-    def latency_ms(self) -> float:
-        return (self.ended_at - self.began_at) * 1000
-
 
 class Transport:
     """One robot's wire: without proxies, redirects, cookies or stray headers. ValueError when `base_url` is none."""
@@ -197,11 +201,7 @@ class Transport:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.clear()
-        self._session.headers.update(
-            {"User-Agent": "robotctl", "Accept": "application/json", "Accept-Encoding": "identity"}
-        )
-        if not needs.keep_alive:
-            self._session.headers["Connection"] = "close"
+        self._session.headers.update(HEADERS if needs.keep_alive else {**HEADERS, "Connection": "close"})
         self._pool = self._new_pool()
 
     def _new_pool(self) -> Any:
@@ -211,6 +211,7 @@ class Transport:
             pool = adapter.get_connection_with_tls_context(request, verify=True)
         except requests.RequestException as error:
             raise ValueError(str(error)) from error
+        pool.keep = self.needs.keep_alive
         adapter.cert_verify(pool, self._base_url, True, None)  # type: ignore[no-untyped-call]
         return pool
 
@@ -232,7 +233,6 @@ class Transport:
 
     def send(self, ready: Ready, exchange: Exchange, retry: Retry) -> Answer:
         """Send it and read the whole reply. Raises Unreachable, NoReply, BadReply, Forbidden, and what `check` raises."""
-        left_s = max(0.001, exchange.deadline - time.monotonic())
         began_at = time.time()
         under_way.exchange = exchange
         try:
@@ -244,7 +244,7 @@ class Transport:
                 retries=retry,
                 redirect=False,
                 assert_same_host=False,
-                timeout=urllib3.Timeout(connect=self.needs.connect_timeout_s, read=left_s),
+                timeout=urllib3.Timeout(connect=self.needs.connect_timeout_s, read=self.needs.timeout_s),
                 preload_content=False,
                 decode_content=False,
             )

@@ -181,5 +181,5 @@ def test_ten_thousand_reads_and_five_hundred_commands_under_hangs_neither_kill_t
     assert truth["bodies_received"] == truth["by_path"][f"POST {MOVE_PATH}"] == answered + unknown
     assert truth["by_path"][f"GET {STATE_PATH}"] == sent_reads
     assert answered + unknown >= COMMANDS and sent_reads >= READS
-    assert faults > 10 and load.reads[NoReply.code] > 10 and unknown > 3
+    assert faults > 10 and load.reads[NoReply.code] >= 4 and unknown >= 4
     client.close()

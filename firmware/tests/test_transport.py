@@ -196,6 +196,17 @@ def test_where_the_profile_allows_it_a_connection_is_kept(scripted: Scripted, cl
     client.close()
 
 
+def test_a_robot_that_keeps_the_line_open_unasked_does_not_get_an_idle_connection(
+    scripted: Scripted, client_for: MakeClient
+) -> None:
+    robot = scripted(http(STATE).replace(b"Connection: close\r\n", b""), close=False)
+    client = client_for(robot.url)
+    for count in (1, 2, 3):
+        client.read("state")
+        assert len(robot._threads) == 1 + count, "the listener and one connection for each request"
+        assert eventually(lambda count=count: not robot._threads[count].is_alive())  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_command_on_a_kept_connection_that_the_robot_just_closed_is_neither_sent_again_nor_called_unsent(
     end: str, scripted: Scripted, client_for: MakeClient
