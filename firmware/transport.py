@@ -148,7 +148,7 @@ class _TlsConnection(_OneWrite, HTTPSConnection):  # type: ignore[misc]
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls: Any = _Connection
     keep = False
 
     def _put_conn(self, conn: Any) -> None:
@@ -208,7 +208,7 @@ class Transport:
         adapter = Adapter(pool_maxsize=self.needs.max_unanswered)
         try:
             request = requests.Request("GET", self._base_url).prepare()
-            pool = adapter.get_connection_with_tls_context(request, verify=True)
+            pool: Any = adapter.get_connection_with_tls_context(request, verify=True)
         except requests.RequestException as error:
             raise ValueError(str(error)) from error
         pool.keep = self.needs.keep_alive

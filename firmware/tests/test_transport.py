@@ -15,6 +15,7 @@ from firmware.drainer import drainer
 from firmware.errors import BadReply, FirmwareError, NoReply, Rejected, Unreachable
 from firmware.simulator import Simulator
 from firmware.tests.conftest import MakeClient, ScriptedRobot, http
+from firmware.tests.simulator_tools import eventually
 
 Scripted = Callable[..., ScriptedRobot]
 STATE = b'{"success":true,"data":{"current_state":"IDLE","total_transitions":2}}'
