@@ -12,6 +12,7 @@ import msgspec
 from urllib3.util.retry import Retry
 
 from firmware import replies
+from firmware.drainer import OnEnd
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.profile import PLACEHOLDER, Action, Profile
 from firmware.replies import fill as fill
@@ -85,11 +86,15 @@ class RobotClient:
         values = {} if taken_at is None else {field: value for field, value in found if value is not None}
         return Observation(name, values, answer.began_at if taken_at is None else taken_at, answer.ended_at)
 
-    def command(self, name: str, params: dict[str, Any], *, send_by: float) -> Reply:
-        """Send a command once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError."""
+    def command(self, name: str, params: dict[str, Any], *, send_by: float, on_late: OnEnd | None = None) -> Reply:
+        """Send a command once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError.
+
+        `on_late` is called, on the drainer's thread, when the robot answers after NoReply was raised, or hangs up.
+        """
         command = self.profile.commands[name]
         prepared = self._prepare_action(command, params)
-        return self._act(prepared, command, what=f"command {name}", motion=command.kind == "motion", send_by=send_by)
+        motion = command.kind == "motion"
+        return self._act(prepared, command, what=f"command {name}", motion=motion, send_by=send_by, on_late=on_late)
 
     def reset(self) -> Reply:
         """Ask the robot to leave its stop."""
@@ -119,6 +124,7 @@ class RobotClient:
         motion: bool = False,
         stopping: bool = False,
         send_by: float | None = None,
+        on_late: OnEnd | None = None,
     ) -> Reply:
         answer = self._request(
             prepared,
@@ -128,6 +134,7 @@ class RobotClient:
             motion=motion,
             stopping=stopping,
             send_by=send_by,
+            on_late=on_late,
         )
         reply = self._parse(answer, must_be_json=False)
         return Reply(answer.status, self._message(reply), answer.began_at, answer.ended_at)
@@ -144,6 +151,7 @@ class RobotClient:
         stopping: bool = False,
         skip_turn: bool = False,
         send_by: float | None = None,
+        on_late: OnEnd | None = None,
     ) -> Answer:
         """The one place that touches the network."""
         needs = self.profile.transport
@@ -164,7 +172,7 @@ class RobotClient:
             check()
             self._slots.take(stopping=stopping, motion=motion)
             deadline = time.monotonic() + timeout_s
-            exchange = Exchange(what, deadline, needs.drain, needs.max_reply_bytes, self._slots, motion, check)
+            exchange = Exchange(what, deadline, needs.drain, needs.max_reply_bytes, self._slots, motion, check, on_late)
             try:
                 return self._transport.send(prepared, exchange, retry)
             finally:
@@ -217,9 +225,8 @@ class RobotClient:
         if not 200 <= answer.status < 300:
             words = f"The robot answered {answer.status}; redirects are not followed."
             raise BadReply(words, status=answer.status, body=answer.body)
-        if not readable and (
-            must_be_json or "html" in answer.content_type or ("json" in answer.content_type and answer.body)
-        ):
+        promised = "html" in answer.content_type or "json" in answer.content_type
+        if not readable and (must_be_json or (answer.body and promised)):
             raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
         if replies.find(self.profile.replies.refused, reply) is True:
             raise Rejected(self._message(reply) or "The robot refused.", status=answer.status, body=answer.body)

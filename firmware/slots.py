@@ -11,7 +11,7 @@ from typing import Any, Self
 from urllib3.exceptions import MaxRetryError
 from urllib3.util.retry import Retry
 
-from firmware.drainer import Unanswered, drainer
+from firmware.drainer import OnEnd, Unanswered, drainer
 from firmware.errors import Busy
 
 # A request that was never answered does not silence a robot for ever: after this long, reads go on in another slot.
@@ -29,6 +29,7 @@ class Exchange:
     slots: "Slots"
     motion: bool = False
     check: Callable[[], None] = lambda: None  # called right before every write; raises when it must not go out any more
+    on_late: OnEnd | None = None  # gets what the robot said after we had stopped waiting; must not block
     sock: socket.socket | None = None  # what the request left on
     sent_at: float | None = None  # epoch seconds; None: not a byte has left
     answered: bool = False  # a byte of the reply, or the end of the connection, has come
@@ -58,7 +59,12 @@ class Exchange:
         """Keep the socket, and its slot, until the robot answers or hangs up."""
         self.drained = True
         self.slots.keep_waiting(self)
-        drainer.adopt(Unanswered(sock, self.what, lambda _: self.slots.ended(self)))
+        drainer.adopt(Unanswered(sock, self.what, self._late_end))
+
+    def _late_end(self, reply: bytes) -> None:
+        self.slots.ended(self)
+        if self.on_late is not None:
+            self.on_late(reply)
 
 
 @dataclass

@@ -34,14 +34,17 @@ def _frame(request: HttpRequest, title: str) -> dict[str, Any]:
 def fleet(request: HttpRequest) -> HttpResponse:
     """All robots one may see, live; a guest sees how many there are in which mode."""
     context = _frame(request, "Fleet")
-    robots = list(permissions.visible(context["person"], IN_SERVICE))
+    # all(): a queryset that lives as long as the process would keep the rows of its first use.
+    robots = list(permissions.visible(context["person"], IN_SERVICE.all()))
     now = timezone.now()
     context["boot"]["robots"] = [state.tile(state.document(robot, robot.state, now)) for robot in robots]
     context["boot"]["sites"] = [
         {"name": site.name, "rail_m": [site.rail_start_m, site.rail_end_m]} for site in Site.objects.all()
     ]
     if not robots:
-        modes = [state.mode(robot, robot.state, profile.load_or_unusable(robot.profile), now) for robot in IN_SERVICE]
+        modes = [
+            state.mode(robot, robot.state, profile.load_or_unusable(robot.profile), now) for robot in IN_SERVICE.all()
+        ]
         context["overview"] = {"total": len(modes), "modes": {mode: modes.count(mode) for mode in sorted(set(modes))}}
     return render(request, "realtime/fleet.html", context)
 

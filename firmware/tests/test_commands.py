@@ -170,7 +170,7 @@ def test_a_command_past_its_deadline_expires_unsent(api: Any, robots: Any, peopl
 
     from django.utils import timezone
 
-    from firmware import commands
+    from firmware import execution
 
     robot, simulator = robots()
     long_ago = timezone.now() - timedelta(seconds=30)
@@ -182,7 +182,7 @@ def test_a_command_past_its_deadline_expires_unsent(api: Any, robots: Any, peopl
         requested_by=people["alice"],
         deadline_at=long_ago,
     )
-    commands.run(command.pk)
+    execution.run(command.pk)
     command.refresh_from_db()
     assert (command.status, command.sent_at) == ("expired", None)
     assert "POST /api/v1/motion/segment/start" not in simulator.truth()["by_path"]
@@ -193,7 +193,7 @@ def test_a_stop_between_acceptance_and_the_wire_cancels_the_command(api: Any, ro
 
     from django.utils import timezone
 
-    from firmware import commands
+    from firmware import execution
     from firmware.models import RobotState
 
     robot, simulator = robots()
@@ -207,7 +207,7 @@ def test_a_stop_between_acceptance_and_the_wire_cancels_the_command(api: Any, ro
         deadline_at=soon,
     )
     RobotState.objects.update(stop_latched=True)
-    commands.run(command.pk)
+    execution.run(command.pk)
     command.refresh_from_db()
     assert (command.status, command.code) == ("cancelled", "stop_latched")
     assert "POST /api/v1/motion/segment/start" not in simulator.truth()["by_path"]
@@ -230,3 +230,14 @@ def test_the_list_is_newest_first_and_filtered_by_field(api: Any, robots: Any) -
     listed = api("bob").get("/api/v1/robots/oht-01/commands/?status=confirmed&page_size=1").json()
     assert listed["count"] == 1
     assert api("bob").get("/api/v1/robots/oht-01/commands/?status=failed").json()["count"] == 0
+
+
+def test_a_late_reply_ends_the_waiting_but_not_the_doubt(api: Any, robots: Any) -> None:
+    _, simulator = robots()
+    simulator.fault("hang", path="/api/v1/motion/segment/start", count=1)
+    row = api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8).json()
+    assert (row["status"], row["answered_at"]) == ("outcome_unknown", None)
+    simulator.clear()
+    until(lambda: Command.objects.get().answered_at)
+    assert Command.objects.get().status == "outcome_unknown"
+    assert "command.answered_late" in verbs()

@@ -92,7 +92,10 @@ def test_a_change_of_mode_is_a_transition_and_a_journal_row_with_its_reason(robo
     now = timezone.now()
     recorder.record([seen(robot, now, machine_state="idle")])
     recorder.record(
-        [Contact.failed(robot.pk, now, "state", NoReply("The request was sent; no whole reply came.")) for _ in range(2)]
+        [
+            Contact.failed(robot.pk, now, "state", NoReply("The request was sent; no whole reply came."))
+            for _ in range(2)
+        ]
     )
     assert list(Transition.objects.order_by("pk").values_list("old", "new")) == [
         ("offline", "recovering"),

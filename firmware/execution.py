@@ -1,0 +1,218 @@
+"""What becomes of an accepted command: the wire, the read-back, and an honest end."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import journal
+from firmware import conditions, recorder, threads
+from firmware.client import Observation, Reply, RobotClient
+from firmware.clients import client_for
+from firmware.credentials import Unreadable
+from firmware.errors import BadProfile, Busy, FirmwareError, Rejected
+from firmware.models import Command, CommandStatus, RobotState
+
+FIRST_PAUSE_S = 0.03
+LONGEST_PAUSE_S = 0.25
+Outcome = journal.Outcome
+
+
+def run(command_id: int) -> None:
+    """Send one accepted command and see what the robot does. Runs on a command thread."""
+    command = Command.objects.select_related("robot", "requested_by").get(pk=command_id)
+    if not _begin(command):
+        return
+    try:
+        client = client_for(command.robot)
+    except (BadProfile, Unreadable) as error:
+        _end(command, CommandStatus.SENDING, CommandStatus.FAILED, code="bad_wiring", detail=str(error))
+        return
+    send_by = time.monotonic() + (command.deadline_at - timezone.now()).total_seconds()
+    began_at = timezone.now()
+    try:
+        reply = client.command(command.name, command.params, send_by=send_by, on_late=_late_reply(command.pk))
+    except FirmwareError as error:
+        _not_acknowledged(command, client, error, began_at)
+        return
+    _acknowledged(command, client, reply)
+
+
+def _late_reply(command_id: int) -> Callable[[bytes], None]:
+    def late(reply: bytes) -> None:
+        threads.start(threads.commands, answered_late, command_id, reply)
+
+    return late
+
+
+def answered_late(command_id: int, reply: bytes) -> None:
+    """The robot answered after all, or hung up: the request is out no more. What it did is still for its state to tell."""
+    with transaction.atomic():
+        if Command.objects.filter(pk=command_id, answered_at=None).update(answered_at=timezone.now()) == 1:
+            command = Command.objects.select_related("robot").get(pk=command_id)
+            said = reply.rpartition(b"\r\n\r\n")[2][:200].decode(errors="replace")
+            tell("command.answered_late", command, outcome=Outcome.UNKNOWN, data={"reply": said.replace("\0", "")})
+
+
+def _begin(command: Command) -> bool:
+    """The last look before the wire: in time, and no stop in between."""
+    now = timezone.now()
+    if now >= command.deadline_at:
+        _end(
+            command,
+            CommandStatus.ACCEPTED,
+            CommandStatus.EXPIRED,
+            code="expired",
+            detail="Not sent before its deadline.",
+        )
+        return False
+    if command.kind == "motion" and RobotState.objects.filter(robot=command.robot, stop_latched=True).exists():
+        _end(
+            command,
+            CommandStatus.ACCEPTED,
+            CommandStatus.CANCELLED,
+            code="stop_latched",
+            detail="The robot was stopped before the command was sent.",
+        )
+        return False
+    return command.advance(CommandStatus.ACCEPTED, CommandStatus.SENDING, sent_at=now, attempts=1)
+
+
+def _not_acknowledged(command: Command, client: RobotClient, error: FirmwareError, began_at: datetime) -> None:
+    if isinstance(error, Rejected):
+        _end(
+            command,
+            CommandStatus.SENDING,
+            CommandStatus.REJECTED,
+            code=error.code,
+            detail=str(error),
+            answered_at=timezone.now(),
+            data={"status": error.status},
+        )
+    elif not error.may_have_acted:
+        status = (
+            CommandStatus.EXPIRED
+            if isinstance(error, Busy) and timezone.now() >= command.deadline_at
+            else CommandStatus.FAILED
+        )
+        _end(command, CommandStatus.SENDING, status, code=error.code, detail=str(error), sent_at=None, attempts=0)
+    else:
+        answered_at = timezone.now() if error.code == "bad_reply" else None
+        shown, seen = _read_back(command, client) if answered_at else (False, [])
+        if shown:
+            _end(
+                command,
+                CommandStatus.SENDING,
+                CommandStatus.CONFIRMED,
+                detail=f"{error} But the robot shows that it obeys.",
+                seen=seen,
+                sent_at=began_at,
+                answered_at=answered_at,
+            )
+        else:
+            detail = f"{error} What the robot did is unknown; look at its state."
+            _end(
+                command,
+                CommandStatus.SENDING,
+                CommandStatus.OUTCOME_UNKNOWN,
+                code=error.code,
+                detail=detail,
+                seen=seen,
+                sent_at=began_at,
+                answered_at=answered_at,
+            )
+
+
+def _acknowledged(command: Command, client: RobotClient, reply: Reply) -> None:
+    spec = client.profile.commands[command.name]
+    times: dict[str, Any] = {"sent_at": recorder.moment(reply.sent_at), "answered_at": recorder.moment(reply.ended_at)}
+    if not spec.confirm:
+        detail = "The robot answered; it reports nothing that could confirm it."
+        _end(command, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, code="not_observable", detail=detail, **times)
+        return
+    with transaction.atomic():
+        if not command.advance(CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, detail=reply.message[:500], **times):
+            return
+        tell(
+            "command.acknowledged", command, outcome=Outcome.OK, data={"status": reply.status, "message": reply.message}
+        )
+    shown, seen = _read_back(command, client)
+    if shown:
+        _end(
+            command,
+            CommandStatus.ACKNOWLEDGED,
+            CommandStatus.CONFIRMED,
+            detail="The robot's state shows that it obeys.",
+            seen=seen,
+        )
+    elif seen:
+        detail = f"The robot answered {reply.message or reply.status!r}, but its state did not follow within {spec.confirm_within_s:g} s."
+        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="not_obeyed", detail=detail, seen=seen)
+    else:
+        detail = "The robot answered, but could not be read back. What it did is unknown; look at its state."
+        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
+
+
+def _read_back(command: Command, client: RobotClient) -> tuple[bool, list[Observation]]:
+    """Read the robot until it shows that it obeys or the window closes. Only reads begun after the answer count."""
+    spec = client.profile.commands[command.name]
+    until, pause_s = time.monotonic() + spec.confirm_within_s, FIRST_PAUSE_S
+    latest: dict[str, Observation] = {}
+    while True:
+        for name in client.profile.reads_for(spec.confirm):
+            try:
+                latest[name] = client.read(name)
+            except FirmwareError:
+                latest.pop(name, None)
+        values = {key: value for seen in latest.values() for key, value in seen.values.items()}
+        if conditions.hold(spec.confirm, values, command.params):
+            return True, list(latest.values())
+        if time.monotonic() + pause_s > until:
+            return False, list(latest.values())
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def _end(
+    command: Command,
+    expected: str,
+    status: str,
+    *,
+    seen: list[Observation] | None = None,
+    data: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """End a command: its row, the readings that show why, and the journal, in one transaction."""
+    now = timezone.now()
+    if "detail" in changes:
+        changes["detail"] = changes["detail"][:500]
+    with recorder.changing([command.robot_id] if seen else []) as rows:
+        told: list[Callable[[], object]] = []
+        if not command.advance(expected, status, ended_at=now, **changes):
+            return
+        for observation in seen or []:
+            told += recorder.apply(rows[command.robot_id], recorder.Contact.seen(command.robot_id, observation))
+        tell(
+            f"command.{status}",
+            command,
+            outcome=_outcome(status),
+            data={"code": command.code, "detail": command.detail, **(data or {})},
+        )
+        for write in told:
+            write()
+
+
+def _outcome(status: str) -> str:
+    if status in (CommandStatus.CONFIRMED, CommandStatus.ACKNOWLEDGED):
+        return Outcome.OK
+    return Outcome.UNKNOWN if status == CommandStatus.OUTCOME_UNKNOWN else Outcome.FAILED
+
+
+def tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | None = None) -> None:
+    shape = {"command": command.pk, "name": command.name, "params": command.params, "status": command.status}
+    journal.record(
+        verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {})
+    )
