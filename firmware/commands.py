@@ -18,8 +18,6 @@ from firmware.profile import Profile
 from robotctl.problems import Problem
 
 KEY_LIVES = timedelta(hours=24)
-FIRST_PAUSE_S = 0.03
-LONGEST_PAUSE_S = 0.25
 Outcome = journal.Outcome
 
 
