@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 pytestmark = pytest.mark.browser
 
@@ -70,7 +70,7 @@ def move_to(page: Page, target: float) -> None:
     button.click()
 
 
-def gap_px(one: dict[str, float], other: dict[str, float]) -> float:
+def gap_px(one: FloatRect, other: FloatRect) -> float:
     """The free space between two boxes."""
     across = max(other["x"] - one["x"] - one["width"], one["x"] - other["x"] - other["width"])
     down = max(other["y"] - one["y"] - one["height"], one["y"] - other["y"] - other["height"])
@@ -200,9 +200,12 @@ def test_nothing_else_can_be_pressed_within_24_px_of_stop_all(
         assert gap_px(stop, box) >= 24, target.inner_text()
 
 
-def covered(page: Page, box: dict[str, float]) -> bool:
+def covered(page: Page, box: FloatRect) -> bool:
     """Outside the window, or under a bar: it cannot be pressed there."""
-    script = """([x, y]) => { const hit = document.elementFromPoint(x, y); return !hit || !hit.closest("a, button, input, summary") || !!hit.closest('[data-stop="*"]'); }"""
+    script = """([x, y]) => {
+        const hit = document.elementFromPoint(x, y)?.closest("a, button, input, summary");
+        return !hit || hit.dataset.stop === "*";
+    }"""
     return bool(page.evaluate(script, [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]))
 
 
