@@ -90,7 +90,7 @@ def _not_acknowledged(command: Command, client: RobotClient, error: FirmwareErro
             code=error.code,
             detail=str(error),
             answered_at=timezone.now(),
-            data={"status": error.status},
+            data={"http_status": error.status},
         )
     elif not error.may_have_acted:
         status = (
@@ -137,7 +137,7 @@ def _acknowledged(command: Command, client: RobotClient, reply: Reply) -> None:
         if not command.advance(CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, detail=reply.message[:500], **times):
             return
         tell(
-            "command.acknowledged", command, outcome=Outcome.OK, data={"status": reply.status, "message": reply.message}
+            "command.acknowledged", command, outcome=Outcome.OK, data={"http_status": reply.status, "message": reply.message}
         )
     shown, seen = _read_back(command, client)
     if shown:

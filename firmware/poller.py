@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -114,7 +114,7 @@ class PollLoop:
                 names = schedule.take_due(now)
                 if names:
                     schedule.busy = True
-                    self._readers.submit(self._read, schedule, names).add_done_callback(_complain)
+                    self._readers.submit(self._read, schedule, names).add_done_callback(threads.complain)
                 else:
                     nearest = min(nearest, *schedule.due.values())
         return max(0.002, nearest - time.monotonic())
@@ -254,10 +254,3 @@ def _stop_stands(row: RobotState) -> bool:
     waited = row.stop_at is not None and timezone.now() - row.stop_at > STANDING_ORDER_AFTER
     resetting = row.resetting_until is not None and row.resetting_until > timezone.now()
     return row.stop_latched and row.stop_status != StopStatus.CONFIRMED and waited and not resetting
-
-
-def _complain(future: Future[None]) -> None:
-    """A read that failed in a way nobody thought of must not fail in silence."""
-    error = future.exception()
-    if error is not None:
-        log.error("poll.read_crashed", exc_info=error)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+import structlog
 from django.db import connections
 
+log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -28,4 +30,13 @@ def start(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwarg
         finally:
             connections.close_all()
 
-    return pool.submit(run)
+    future = pool.submit(run)
+    future.add_done_callback(complain)
+    return future
+
+
+def complain(future: Future[T]) -> None:
+    """Nobody may be waiting for this work; what nobody thought of must not fail in silence."""
+    error = future.exception()
+    if error is not None:
+        log.error("thread.crashed", exc_info=error)

@@ -6,6 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 
 from accounts import journal, permissions
 from accounts.models import JournalEntry, User
@@ -31,6 +32,7 @@ def _frame(request: HttpRequest, title: str) -> dict[str, Any]:
 
 
 @login_required
+@never_cache
 def fleet(request: HttpRequest) -> HttpResponse:
     """All robots one may see, live; a guest sees how many there are in which mode."""
     context = _frame(request, "Fleet")
@@ -50,6 +52,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@never_cache
 def robot(request: HttpRequest, slug: str) -> HttpResponse:
     """One robot: its truth, the actions, its story."""
     shown = get_object_or_404(IN_SERVICE, slug=slug)

@@ -2,12 +2,31 @@
 
 import os
 
+import django
+from asgiref.sync import sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "robotctl.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from realtime.routing import websocket_urlpatterns  # noqa: E402 - needs the app registry
 
-application = ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(websocket_urlpatterns)})
+
+class OneThreadHandler(ASGIHandler):
+    """Runs middleware and view of a request in one thread, in one go.
+
+    All of ours are synchronous. Django would weave them between thread and event loop; a request under way while the loop ends
+    then waits for the loop for ever, and so does the process. It also costs several hand-overs per request.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+
+application = ProtocolTypeRouter({"http": OneThreadHandler(), "websocket": URLRouter(websocket_urlpatterns)})
