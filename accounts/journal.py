@@ -30,35 +30,65 @@ def record(
     data: dict[str, Any] | None = None,
     origin: context.Origin | None = None,
 ) -> JournalEntry:
-    """Write one row. Call it last in the transaction that it tells of.
+    """Write one row. Call it last in the transaction that it tells of. `actor` defaults to who is signed in, else the system."""
+    (made,) = record_all(
+        [entry(verb, target, actor=actor, robot=robot, outcome=outcome, reason=reason, data=data, origin=origin)]
+    )
+    return made
 
-    Ids must commit in the order they are given, because readers ask for `id > last`: SQLite has one writer by nature; on
-    PostgreSQL an advisory lock, held until commit, makes one. `actor` defaults to who is signed in, else the system.
-    """
+
+def entry(
+    verb: str,
+    target: str = "",
+    *,
+    actor: User | None = None,
+    robot: str = "",
+    outcome: str = Outcome.OK,
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+    origin: context.Origin | None = None,
+) -> JournalEntry:
+    """A row for `record_all`, not yet written."""
     origin = origin or context.current()
     if actor is not None:
         origin = context.Origin(origin.request_id, origin.address, origin.user_agent, actor.pk, actor.get_username())
+    made = JournalEntry(
+        at=timezone.now(),
+        actor_id=origin.actor_id,
+        request_id=origin.request_id,
+        verb=verb,
+        target=target[:200],
+        robot=robot,
+        outcome=outcome,
+        reason=reason,
+        data=redact(data or {}),
+    )
+    made.origin = origin
+    return made
+
+
+def record_all(entries: list[JournalEntry]) -> list[JournalEntry]:
+    """Write these rows, in this order, with one insert. Call it last in the transaction that they tell of.
+
+    Ids must commit in the order they are given, because readers ask for `id > last`: SQLite has one writer by nature; on
+    PostgreSQL an advisory lock, held until commit, makes one.
+    """
+    if not entries:
+        return []
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ORDER_LOCK])
-        entry = JournalEntry.objects.create(
-            at=timezone.now(),
-            actor_id=origin.actor_id,
-            origin_id=_origin_id(origin.actor_name, origin.address, origin.user_agent),
-            request_id=origin.request_id,
-            verb=verb,
-            target=target[:200],
-            robot=robot,
-            outcome=outcome,
-            reason=reason,
-            data=redact(data or {}),
-        )
-        transaction.on_commit(functools.partial(events.publish, "journal", "bell", {"id": entry.pk}))
-    return entry
+        origins = {made.origin: _origin_id(made.origin) for made in entries}
+        for made in entries:
+            made.origin_id = origins[made.origin]
+        JournalEntry.objects.bulk_create(entries)
+        transaction.on_commit(functools.partial(events.publish, "journal", "bell", {"id": entries[-1].pk}))
+    return entries
 
 
-def _origin_id(name: str, address: str, user_agent: str) -> int | None:
+def _origin_id(origin: context.Origin) -> int | None:
+    name, address, user_agent = origin.actor_name, origin.address, origin.user_agent
     if not (name or address):
         return None
     key = hashlib.sha256("\0".join((name, address, user_agent)).encode()).hexdigest()

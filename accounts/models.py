@@ -191,6 +191,8 @@ class JournalOrigin(models.Model):
 class JournalEntry(models.Model):
     """One consequential act. Append-only; ids commit in order; no foreign keys, so that nothing can cascade into it."""
 
+    origin: Any  # context.Origin, until the row is written and holds its id
+
     class Outcome(models.TextChoices):
         OK = "ok"
         DENIED = "denied"

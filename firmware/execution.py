@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import journal
+from accounts.models import JournalEntry
 from firmware import conditions, recorder, threads
 from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
@@ -22,8 +23,18 @@ Outcome = journal.Outcome
 
 
 def run(command_id: int) -> None:
-    """Send one accepted command and see what the robot does. Runs on a command thread."""
+    """Send one accepted command and see what the robot does. Runs on a command thread; the row ends, whatever happens."""
     command = Command.objects.select_related("robot", "requested_by").get(pk=command_id)
+    try:
+        _carry_out(command)
+    except Exception:  # nobody knows which; left alone, the row would claim for ever to be under way
+        detail = "robotctl failed while it carried this out; look at the robot, and at the log."
+        for status in (CommandStatus.ACCEPTED, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED):
+            _end(command, status, CommandStatus.OUTCOME_UNKNOWN, code="internal_error", detail=detail)
+        raise
+
+
+def _carry_out(command: Command) -> None:
     if not _begin(command):
         return
     try:
@@ -137,7 +148,10 @@ def _acknowledged(command: Command, client: RobotClient, reply: Reply) -> None:
         if not command.advance(CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, detail=reply.message[:500], **times):
             return
         tell(
-            "command.acknowledged", command, outcome=Outcome.OK, data={"http_status": reply.status, "message": reply.message}
+            "command.acknowledged",
+            command,
+            outcome=Outcome.OK,
+            data={"http_status": reply.status, "message": reply.message},
         )
     shown, seen = _read_back(command, client)
     if shown:
@@ -190,7 +204,7 @@ def _end(
     if "detail" in changes:
         changes["detail"] = changes["detail"][:500]
     with recorder.changing([command.robot_id] if seen else []) as rows:
-        told: list[Callable[[], object]] = []
+        told: list[JournalEntry] = []
         if not command.advance(expected, status, ended_at=now, **changes):
             return
         for observation in seen or []:
@@ -201,8 +215,7 @@ def _end(
             outcome=_outcome(status),
             data={"code": command.code, "detail": command.detail, **(data or {})},
         )
-        for write in told:
-            write()
+        journal.record_all(told)
 
 
 def _outcome(status: str) -> str:

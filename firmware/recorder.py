@@ -4,7 +4,7 @@ The only writer of RobotState. Every change is made on a locked row, raises its 
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import context, journal
 from accounts.journal import iso
+from accounts.models import JournalEntry
 from firmware import conditions, fallback, profile, state
 from firmware.client import Observation
 from firmware.errors import FirmwareError, Rejected
@@ -22,7 +23,6 @@ from firmware.profile import MACHINE_STATE, Profile
 from robotctl import events
 
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]
-Tell = Callable[[], object]  # writes a journal row, last in the transaction
 ARRIVAL_WATCHED_FOR = timedelta(hours=1)
 
 
@@ -71,19 +71,18 @@ def record(contacts: list[Contact]) -> list[RobotState]:
     """Write a batch of contacts, and what follows from them: modes, restarts, stops that hold or were left, arrivals."""
     now = timezone.now()
     with changing(contact.robot_id for contact in contacts) as rows:
-        told: list[Tell] = []
+        told: list[JournalEntry] = []
         for contact in contacts:
             if contact.robot_id in rows:  # a robot may have gone meanwhile
                 told += apply(rows[contact.robot_id], contact)
         for row in rows.values():
             told += _change_mode(row, now)
         told += _arrivals(rows, now)
-        for tell in told:
-            tell()
+        journal.record_all(told)
     return list(rows.values())
 
 
-def apply(row: RobotState, contact: Contact) -> list[Tell]:
+def apply(row: RobotState, contact: Contact) -> list[JournalEntry]:
     """One contact onto one row. Returns what is to be journalled, last in the transaction."""
     row.last_attempt_at = max(row.last_attempt_at or contact.at, contact.at)
     spec = profile.load_or_unusable(row.robot.profile)
@@ -121,15 +120,14 @@ def moment(epoch_s: float) -> datetime:
     return datetime.fromtimestamp(epoch_s, UTC)
 
 
-def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[Tell]:
+def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[JournalEntry]:
     """A counter that only a restart takes back has fallen."""
     for name, value in seen.values.items():
         before = row.readings.get(name)
         if spec.fields[name].restart_when_falling and before and before[1] < seen.began_at and value < before[0]:
             row.restarted_at = moment(seen.began_at)
             return [
-                functools.partial(
-                    journal.record,
+                journal.entry(
                     "robot.restarted",
                     row.robot.slug,
                     robot=row.robot.slug,
@@ -139,15 +137,15 @@ def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[Tell]:
     return []
 
 
-def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[Tell]:
+def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[JournalEntry]:
     """A latched stop: has the robot been read as stopped since the last attempt ended; has it left by itself?"""
     if not row.stop_latched:
         return []
     stopped = conditions.hold(spec.stop.stopped, seen.values)
     if row.stop_status != StopStatus.CONFIRMED:
         since = row.stop_answered_at
-        if stopped and since is not None and moment(seen.began_at) > since and not motion_unanswered(row.robot_id):
-            return [confirm_stop(row, moment(seen.began_at))]
+        if stopped and since is not None and moment(seen.began_at) > since and not motion_unanswered([row.robot_id]):
+            return [confirm_stop(row, moment(seen.ended_at))]
         return []
     resetting = row.resetting_until is not None and row.resetting_until > moment(seen.began_at)
     confirmed_before = row.stop_confirmed_at is not None and row.stop_confirmed_at < moment(seen.began_at)
@@ -155,8 +153,7 @@ def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[Tell]
         row.stop_left_at = moment(seen.began_at)
         data = {"machine_state": seen.values[MACHINE_STATE]}
         return [
-            functools.partial(
-                journal.record,
+            journal.entry(
                 "stop.left",
                 row.robot.slug,
                 robot=row.robot.slug,
@@ -170,22 +167,23 @@ def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[Tell]
     return []
 
 
-def confirm_stop(row: RobotState, at: datetime) -> Tell:
+def confirm_stop(row: RobotState, at: datetime) -> JournalEntry:
     """The robot reads stopped. Returns the journal row to be written."""
     row.stop_status, row.stop_confirmed_at, row.stop_left_at = StopStatus.CONFIRMED, at, None
     took_s = (at - row.stop_at).total_seconds() if row.stop_at else None
     data = {"attempts": row.stop_attempts, "confirmed_at": iso(at), "took_s": took_s}
-    return functools.partial(journal.record, "stop.confirmed", row.robot.slug, robot=row.robot.slug, data=data)
+    return journal.entry("stop.confirmed", row.robot.slug, robot=row.robot.slug, data=data)
 
 
-def motion_unanswered(robot_id: int) -> bool:
-    """Whether some process has a motion request out that this robot may still obey."""
+def motion_unanswered(robot_ids: Iterable[int]) -> set[int]:
+    """The robots to which some process has a motion request out that they may still obey: one query."""
     recent = timezone.now() - timedelta(minutes=2)
-    sent = Command.objects.filter(robot_id=robot_id, kind="motion", sent_at__gt=recent, answered_at=None)
-    return sent.exclude(status__in=[CommandStatus.FAILED, CommandStatus.EXPIRED, CommandStatus.CANCELLED]).exists()
+    sent = Command.objects.filter(robot_id__in=set(robot_ids), kind="motion", sent_at__gt=recent, answered_at=None)
+    over = [CommandStatus.FAILED, CommandStatus.EXPIRED, CommandStatus.CANCELLED]
+    return set(sent.exclude(status__in=over).values_list("robot_id", flat=True))
 
 
-def _change_mode(row: RobotState, now: datetime) -> list[Tell]:
+def _change_mode(row: RobotState, now: datetime) -> list[JournalEntry]:
     """Write the mode down when it is another than the last one written."""
     spec = profile.load_or_unusable(row.robot.profile)
     facts = state.contacts(row.robot, row, spec)
@@ -197,11 +195,7 @@ def _change_mode(row: RobotState, now: datetime) -> list[Tell]:
         f" {row.last_error}" if row.last_error and new in ("degraded", "offline") else ""
     )
     Transition.objects.create(robot=row.robot, at=now, old=old, new=new, reason=why[:300])
-    return [
-        functools.partial(
-            journal.record, f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old}
-        )
-    ]
+    return [journal.entry(f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old})]
 
 
 def look_at_modes(robot_ids: Iterable[int]) -> None:
@@ -213,16 +207,15 @@ def look_at_modes(robot_ids: Iterable[int]) -> None:
             stale.append(row.robot_id)
     if stale:
         with changing(stale) as rows:
-            for tell in [tell for row in rows.values() for tell in _change_mode(row, now)]:
-                tell()
+            journal.record_all([told for row in rows.values() for told in _change_mode(row, now)])
 
 
-def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[Tell]:
+def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[JournalEntry]:
     """Commands whose robot has reached what they asked for: one query for the batch."""
     waiting = Command.objects.filter(
         robot_id__in=rows, status=CommandStatus.CONFIRMED, done_at=None, created_at__gt=now - ARRIVAL_WATCHED_FOR
     )
-    told: list[Tell] = []
+    told: list[JournalEntry] = []
     for command in waiting.order_by("robot_id", "-pk"):
         row = rows[command.robot_id]
         spec = profile.load_or_unusable(row.robot.profile).commands.get(command.name)
@@ -233,8 +226,7 @@ def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[Tell]:
         if conditions.hold(spec.done, values, command.params):
             Command.objects.filter(pk=command.pk, done_at=None).update(done_at=now)
             told.append(
-                functools.partial(
-                    journal.record,
+                journal.entry(
                     "command.done",
                     str(command),
                     robot=row.robot.slug,

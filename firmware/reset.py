@@ -110,7 +110,7 @@ def _is_stopped(spec: Profile, seen: Observation) -> bool:
 def _finish(robot: Robot, reason: str, status: str, code: str | None, detail: str, seen: list[Observation]) -> None:
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
-        told = [tell for one in seen for tell in recorder.apply(row, recorder.Contact.seen(robot.pk, one))]
+        told = [entry for one in seen for entry in recorder.apply(row, recorder.Contact.seen(robot.pk, one))]
         row.resetting_until = None
         if status == "confirmed":
             row.stop_latched = False
@@ -132,5 +132,4 @@ def _finish(robot: Robot, reason: str, status: str, code: str | None, detail: st
             reason=reason,
             data={"code": code, "detail": detail},
         )
-        for tell in told:
-            tell()
+        journal.record_all(told)

@@ -14,6 +14,7 @@ from django.db import DatabaseError
 
 from accounts import journal
 from accounts.journal import iso
+from accounts.models import JournalEntry
 from firmware import conditions, recorder, threads
 from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
@@ -141,8 +142,9 @@ def _latch(robots: list[Robot], by: str, reason: str, began_at: float) -> None:
                     row.resetting_until
                 ) = None
                 row.stop_attempts = 0
-            for robot in robots:
-                journal.record("stop.requested", robot.slug, robot=robot.slug, reason=reason)
+            journal.record_all(
+                [journal.entry("stop.requested", robot.slug, robot=robot.slug, reason=reason) for robot in robots]
+            )
     except DatabaseError:
         log.exception("stop.not_recorded", robots=[robot.slug for robot in robots])
 
@@ -151,45 +153,42 @@ def record_results(results: list[StopResult]) -> None:
     """Write what came of stops: one transaction. A row that is confirmed already stays so."""
     try:
         with recorder.changing(result.robot.pk for result in results) as rows:
+            in_motion = recorder.motion_unanswered(result.robot.pk for result in results if result.confirmed_at)
+            told: list[JournalEntry] = []
             for result in results:
-                _record_one(rows[result.robot.pk], result)
+                if result.robot.pk in in_motion:
+                    result.status, result.confirmed_at = StopStatus.SENT, None
+                    result.detail = "Reads stopped, but an older motion request is still unanswered."
+                told += _record_one(rows[result.robot.pk], result)
+            journal.record_all(told)
     except DatabaseError:
         log.exception("stop.not_recorded", robots=[result.robot.slug for result in results])
 
 
-def _record_one(row: RobotState, result: StopResult) -> None:
+def _record_one(row: RobotState, result: StopResult) -> list[JournalEntry]:
+    """One result onto one row. Returns what is to be journalled."""
     if not row.stop_latched or row.stop_status == StopStatus.CONFIRMED:
-        return
+        return []
     row.stop_attempts += result.attempts
     row.stop_sent_at = _time(result.sent_at) or row.stop_sent_at
     row.stop_answered_at = _time(result.answered_at) or row.stop_answered_at
     told = []
-    confirmed_at = _time(result.confirmed_at)
-    if confirmed_at is not None and recorder.motion_unanswered(row.robot_id):
-        result.status, result.confirmed_at, confirmed_at = StopStatus.SENT, None, None
-        result.detail = "Reads stopped, but an older motion request is still unanswered."
     if result.seen is not None:
         told += recorder.apply(row, recorder.Contact.seen(row.robot_id, result.seen))
+    confirmed_at = _time(result.confirmed_at)
     if row.stop_status == StopStatus.CONFIRMED:
-        pass  # the reading itself has just confirmed it
-    elif confirmed_at is not None:
-        told.append(recorder.confirm_stop(row, confirmed_at))
-    else:
-        first = row.stop_attempts == result.attempts
-        changed = row.stop_status != result.status
-        row.stop_status = result.status
-        if first or changed:  # a standing order is journalled when something is new, not with every try
-            outcome = journal.Outcome.UNKNOWN if result.status == StopStatus.SENT else journal.Outcome.FAILED
-            journal.record(
-                f"stop.{result.status}",
-                row.robot.slug,
-                robot=row.robot.slug,
-                outcome=outcome,
-                reason=result.detail,
-                data={"attempts": row.stop_attempts},
-            )
-    for tell in told:
-        tell()
+        return told  # the reading itself has just confirmed it
+    if confirmed_at is not None:
+        return [*told, recorder.confirm_stop(row, confirmed_at)]
+    first, changed = row.stop_attempts == result.attempts, row.stop_status != result.status
+    row.stop_status = result.status
+    if first or changed:  # a standing order is journalled when something is new, not with every try
+        outcome = journal.Outcome.UNKNOWN if result.status == StopStatus.SENT else journal.Outcome.FAILED
+        slug, data = row.robot.slug, {"attempts": row.stop_attempts}
+        told.append(
+            journal.entry(f"stop.{result.status}", slug, robot=slug, outcome=outcome, reason=result.detail, data=data)
+        )
+    return told
 
 
 def _record_late(result: StopResult) -> Any:
