@@ -54,7 +54,10 @@ def changing(robot_ids: Iterable[int]) -> Iterator[dict[int, RobotState]]:
         yield rows
         for row in rows.values():
             row.seq += 1
-        RobotState.objects.bulk_update(rows.values(), STATE_FIELDS)
+        # As an upsert, one plain statement; bulk_update would spell out a CASE for every field of every row.
+        RobotState.objects.bulk_create(
+            rows.values(), update_conflicts=True, unique_fields=["robot"], update_fields=STATE_FIELDS
+        )
         transaction.on_commit(functools.partial(publish, list(rows.values())))
 
 
