@@ -61,15 +61,21 @@ class Console:
             self.web = None
 
 
-@pytest.fixture
-def console(system: System) -> Iterator[Console]:
+@pytest.fixture(scope="session")
+def second_web(system: System) -> Iterator[Console]:
     running = Console(system, free_port())
-    for robot in system.demo:
-        (pid,) = system.pids(f"--port {robot['port']} ")
-        running.simulators[robot["slug"]] = SimulatedRobot(pid)
-    running.start_web()
     yield running
     running.stop_web()
+
+
+@pytest.fixture
+def console(second_web: Console) -> Console:
+    """The console with its web process up, whatever the test before did to it."""
+    for robot in second_web.system.demo:
+        (pid,) = second_web.system.pids(f"--port {robot['port']} ")
+        second_web.simulators[robot["slug"]] = SimulatedRobot(pid)
+    second_web.start_web()
+    return second_web
 
 
 @pytest.fixture(scope="session")
