@@ -14,7 +14,7 @@ from urllib3.util.retry import Retry
 from firmware import replies
 from firmware.drainer import OnEnd
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
-from firmware.profile import PLACEHOLDER, Action, Profile
+from firmware.profile_language import PLACEHOLDER, Action, Profile
 from firmware.replies import fill as fill
 from firmware.slots import ACTION_RETRY, POLL_RETRY, READ_RETRY, Exchange, Slots
 from firmware.transport import Answer, Ready, Transport

@@ -14,7 +14,7 @@ from accounts.models import User
 from firmware import execution, parameters, profile, state, threads
 from firmware.errors import BadProfile
 from firmware.models import Command, Robot, RobotState
-from firmware.profile import Profile
+from firmware.profile_language import Profile
 from robotctl.problems import Problem
 
 KEY_LIVES = timedelta(hours=24)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firmware.client import fill
-from firmware.profile import Condition, Near
+from firmware.profile_language import Condition, Near
 
 
 def hold(conditions: Sequence[Condition], values: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> bool:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from firmware.profile import Param
+from firmware.profile_language import Param
 from robotctl.problems import Problem
 
 KINDS = {"number": "a number", "integer": "a whole number", "text": "text", "flag": "true or false"}

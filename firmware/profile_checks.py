@@ -6,7 +6,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from firmware import parameters
-from firmware.profile import (
+from firmware.profile_language import (
     MACHINE_STATE,
     MACHINE_STATES,
     Action,

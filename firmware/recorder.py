@@ -19,7 +19,7 @@ from firmware import conditions, fallback, profile, state
 from firmware.client import Observation
 from firmware.errors import FirmwareError, Rejected
 from firmware.models import Command, CommandStatus, RobotState, StopStatus, Transition
-from firmware.profile import MACHINE_STATE, Profile
+from firmware.profile_language import MACHINE_STATE, Profile
 from robotctl import events
 
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]

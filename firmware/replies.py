@@ -11,7 +11,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from firmware.errors import FirmwareError
-from firmware.profile import PLACEHOLDER, Field, Read
+from firmware.profile_language import PLACEHOLDER, Field, Read
 
 
 def taken_at(read: Read, reply: Any, began_at: float) -> float | None:

@@ -15,7 +15,7 @@ from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, FirmwareError
 from firmware.models import Robot, RobotState
-from firmware.profile import MACHINE_STATE, Profile
+from firmware.profile_language import MACHINE_STATE, Profile
 from robotctl.problems import Problem
 
 PAUSE_S = 0.1

@@ -6,7 +6,7 @@ from typing import Any
 from accounts.journal import iso
 from firmware import fallback, profile
 from firmware.models import Command, Robot, RobotState
-from firmware.profile import MACHINE_STATE, Field, Profile
+from firmware.profile_language import MACHINE_STATE, Field, Profile
 
 NUMBER_SHOWN_S = 300.0
 

@@ -220,6 +220,14 @@ class AlertsConsumer(LiveConsumer):
     preselected = ("alerts",)
 
 
+class NowhereConsumer(AsyncWebsocketConsumer):
+    """An address where there is no socket: closed with a code, not with an error in our log."""
+
+    async def connect(self) -> None:
+        await self.accept()
+        await self.close(protocol.NOWHERE)
+
+
 def _same_origin(headers: dict[bytes, bytes]) -> bool:
     """A browser tells where the page came from; it must be one of our hosts, and the very host that is asked."""
     origin = headers.get(b"origin", b"").decode("latin-1")

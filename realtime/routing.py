@@ -1,6 +1,6 @@
 """Where sockets connect."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from realtime import consumers
 
@@ -9,4 +9,5 @@ websocket_urlpatterns = [
     path("ws/telemetry", consumers.TelemetryConsumer.as_asgi()),
     path("ws/monitoring", consumers.MonitoringConsumer.as_asgi()),
     path("ws/alerts", consumers.AlertsConsumer.as_asgi()),
+    re_path("", consumers.NowhereConsumer.as_asgi()),
 ]

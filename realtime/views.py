@@ -12,7 +12,7 @@ from accounts import journal, permissions
 from accounts.models import JournalEntry, User
 from firmware import profile, state
 from firmware.models import Command, Robot, Site
-from firmware.profile import Param
+from firmware.profile_language import Param
 
 LAST_COMMANDS = 10
 LAST_EVENTS = 50

@@ -28,8 +28,16 @@ def printer(tmp_path: Path) -> Iterator[OctoPrint]:
         running.end()
 
 
-def test_a_printer_is_connected_homed_stopped_and_reset_from_its_page(page: Page, console: Console, printer: OctoPrint) -> None:
-    body = {"slug": SLUG, "name": "Printer", "profile": "octoprint", "base_url": printer.url, "credentials": {"key": KEY}}
+def test_a_printer_is_connected_homed_stopped_and_reset_from_its_page(
+    page: Page, console: Console, printer: OctoPrint
+) -> None:
+    body = {
+        "slug": SLUG,
+        "name": "Printer",
+        "profile": "octoprint",
+        "base_url": printer.url,
+        "credentials": {"key": KEY},
+    }
     assert console.system.call("engineer", "POST", "robots/", body).status_code == 201
     page.goto(f"{console.base_url}/sign-in/")
     page.get_by_label("User name").fill("engineer")

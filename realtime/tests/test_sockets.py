@@ -137,6 +137,11 @@ def test_a_ticket_opens_one_socket_once_and_a_stranger_none(system: System) -> N
         assert Socket(connection).closed() == 4403
 
 
+def test_an_address_without_a_socket_is_closed_with_a_code(system: System) -> None:
+    with connect(url(system, "/ws/nowhere")) as connection:
+        assert Socket(connection).closed() == 4404
+
+
 def test_a_topic_that_one_may_not_see_looks_like_one_that_is_not_there(system: System) -> None:
     with opened(system, "viewer") as socket:
         socket.send(type="subscribe", topics=["journal", "robot.nowhere", "nonsense"])
