@@ -131,7 +131,7 @@ class Hub:
         if not self._tasks:
             self.last_event = await in_database(snapshot.last_event_id)
             if not self._tasks:
-                self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._sweep())]
+                self._tasks = [asyncio.create_task(_for_ever(work)) for work in (self._listen, self._sweep)]
 
     def add(self, client: Client) -> None:
         self.clients.add(client)
@@ -247,6 +247,16 @@ class Hub:
         for client in self.clients:
             if client.writing_since is not None and now - client.writing_since > SLOW_AFTER_S:
                 asyncio.get_running_loop().create_task(client.close(TOO_SLOW))
+
+
+async def _for_ever(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Sockets would stay open and tell nothing any more if one of these ended: what nobody thought of is logged and begun anew."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("hub.crashed", work=work.__name__)
+            await asyncio.sleep(RECONNECT_S)
 
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
