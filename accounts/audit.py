@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.http import HttpRequest
 
-from accounts import journal, permissions
+from accounts import context, journal, permissions, refusals
 from accounts.models import Grant, Role, User
 
 VERBS = {0: "created", 1: "changed", 2: "deleted"}
@@ -54,4 +54,11 @@ def _signed_out(*, user: User | None, **_: Any) -> None:
 
 
 def _sign_in_failed(*, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    journal.record("auth.sign_in_failed", str(credentials.get("username", ""))[:150], outcome=journal.Outcome.DENIED)
+    count = refusals.strangers.count(f"sign-in {context.current().address}")
+    if count is None:
+        return  # one row for each address and minute, with the count
+    name = str(credentials.get("username", ""))[:150]
+    known = (
+        name if "\0" not in name and User.objects.filter(username=name).exists() else ""
+    )  # people type passwords there
+    journal.record("auth.sign_in_failed", known, outcome=journal.Outcome.DENIED, data={"count": count})

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from knox.auth import TokenAuthentication as KnoxAuthentication
-from rest_framework import authentication
+from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from accounts import context
@@ -20,7 +20,10 @@ class TokenAuthentication(KnoxAuthentication):
     """`Authorization: Token …`. Tells the journal who it is."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        found: tuple[User, ApiToken] | None = super().authenticate(request)
+        try:
+            found: tuple[User, ApiToken] | None = super().authenticate(request)
+        except UnicodeDecodeError as error:
+            raise exceptions.AuthenticationFailed("Invalid token.") from error
         if found is not None:
             context.set_actor(found[0].pk, found[0].get_username())
         return found

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts import context
 from accounts.models import JournalEntry, JournalOrigin, User
 from robotctl import events
+from robotctl.text import clean, clean_all
 
 Outcome = JournalEntry.Outcome
 ORDER_LOCK = 0x726F626F  # any constant that nobody else locks on
@@ -57,11 +58,11 @@ def entry(
         actor_id=origin.actor_id,
         request_id=origin.request_id,
         verb=verb,
-        target=target[:200],
+        target=clean(target)[:200],
         robot=robot,
         outcome=outcome,
-        reason=reason,
-        data=redact(data or {}),
+        reason=clean(reason),
+        data=redact(clean_all(data or {})),
     )
     made.origin = origin
     return made

@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import HttpRequest
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -20,6 +20,8 @@ STRANGERS_KEPT = 10_000
 
 def handler(exc: Exception, view_context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. Anything DRF does not know stays a 500 and reaches the log."""
+    if isinstance(exc, RequestDataTooBig):
+        exc = problems.Problem(413, "too_large", "The body is too large.")
     response = exception_handler(exc, view_context)
     if response is None:
         return None

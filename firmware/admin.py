@@ -5,13 +5,14 @@ from typing import Any
 import msgspec
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.admin import ReadOnlyAdmin, RightsAdmin
-from firmware import profile
-from firmware.models import Command, Robot, Site, Transition
+from firmware import profile, recorder
+from firmware.models import Command, Robot, Site, StopStatus, Transition
 
 
 class RobotForm(forms.ModelForm[Robot]):
@@ -77,6 +78,12 @@ class RobotAdmin(RightsAdmin):
     list_filter = ["profile", "enabled", "simulated", "site"]
     search_fields = ["slug", "name"]
 
+    def save_model(self, request: HttpRequest, obj: Robot, form: Any, change: bool) -> None:
+        before = Robot.objects.filter(pk=obj.pk).values_list("sealed_credentials", "profile").first()
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            recorder.rewired(obj, *(before or ("", obj.profile)))
+
     def get_readonly_fields(self, request: HttpRequest, obj: Robot | None = None) -> list[str]:
         return ["slug"] if obj else []
 
@@ -87,7 +94,10 @@ class RobotAdmin(RightsAdmin):
 
     @admin.action(description="Retire: take out of service for good")
     def retire(self, request: HttpRequest, robots: Any) -> None:
-        for robot in robots:
+        for robot in robots.select_related("state"):
+            if robot.state.stop_latched and robot.state.stop_status != StopStatus.CONFIRMED:
+                self.message_user(request, f"{robot}: its stop is not confirmed yet; see to the robot first.", "error")
+                continue
             robot.retired_at, robot.enabled = timezone.now(), False
             robot.save()
 

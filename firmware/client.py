@@ -12,6 +12,7 @@ import msgspec
 from urllib3.util.retry import Retry
 
 from firmware import replies
+from firmware import stopping as stopping_now
 from firmware.drainer import OnEnd
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.profile_language import PLACEHOLDER, Action, Profile
@@ -163,7 +164,7 @@ class RobotClient:
         def check() -> None:
             if send_by is not None and time.monotonic() > send_by:
                 raise Busy("The robot was busy until the command's deadline; nothing was sent.")
-            if motion and self._stop_asked_at >= asked_at:
+            if motion and (self._stop_asked_at >= asked_at or stopping_now.is_pending(self.slug)):
                 raise Busy("The robot was told to stop while the command waited; nothing was sent.")
             if reading:
                 self._slots.check_reads()

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import execution, parameters, profile, state, threads
+from firmware import execution, parameters, profile, state, stopping, threads
 from firmware.errors import BadProfile
 from firmware.models import Command, Robot, RobotState
 from firmware.profile_language import Profile
@@ -60,6 +60,8 @@ def _accept(
         row = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site").get(robot=robot)
         if (earlier := _same_key(robot, user, key, digest)) is not None:
             return earlier, False
+        if spec.commands[name].kind == "motion" and stopping.is_pending(robot.slug):
+            raise Problem(409, "stop_latched", "The robot has just been told to stop.")
         verdict = state.forbidden(row.robot, row, spec, name, now)
         if not verdict["allowed"]:
             raise Problem(409, verdict["code"], verdict["reason"])

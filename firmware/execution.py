@@ -1,8 +1,8 @@
 """What becomes of an accepted command: the wire, the read-back, and an honest end."""
 
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -10,13 +10,14 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import JournalEntry
-from firmware import conditions, recorder, threads
+from firmware import conditions, recorder, stopping, threads
 from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, Busy, FirmwareError, Rejected
 from firmware.models import Command, CommandStatus, RobotState
 
+ABANDONED_AFTER = timedelta(seconds=45)  # past every time-out and read-back window
 FIRST_PAUSE_S = 0.03
 LONGEST_PAUSE_S = 0.25
 Outcome = journal.Outcome
@@ -52,6 +53,19 @@ def _carry_out(command: Command) -> None:
     _acknowledged(command, client, reply)
 
 
+def end_abandoned(robot_ids: Iterable[int]) -> None:
+    """End the commands whose process went away while it carried them out: nobody else will."""
+    long_ago = timezone.now() - ABANDONED_AFTER
+    abandoned = Command.objects.filter(robot_id__in=set(robot_ids), ended_at=None, deadline_at__lt=long_ago)
+    for command in abandoned.exclude(status=CommandStatus.AWAITING_APPROVAL).select_related("robot"):
+        if command.status == CommandStatus.ACCEPTED:
+            detail = "Its process went away before it was sent."
+            _end(command, command.status, CommandStatus.EXPIRED, code="expired", detail=detail)
+        else:
+            detail = "Its process went away while the robot was asked. What it did is unknown; look at its state."
+            _end(command, command.status, CommandStatus.OUTCOME_UNKNOWN, code="abandoned", detail=detail)
+
+
 def _late_reply(command_id: int) -> Callable[[bytes], None]:
     def late(reply: bytes) -> None:
         threads.start(threads.commands, answered_late, command_id, reply)
@@ -80,14 +94,10 @@ def _begin(command: Command) -> bool:
             detail="Not sent before its deadline.",
         )
         return False
-    if command.kind == "motion" and RobotState.objects.filter(robot=command.robot, stop_latched=True).exists():
-        _end(
-            command,
-            CommandStatus.ACCEPTED,
-            CommandStatus.CANCELLED,
-            code="stop_latched",
-            detail="The robot was stopped before the command was sent.",
-        )
+    latched = RobotState.objects.filter(robot=command.robot, stop_latched=True)
+    if command.kind == "motion" and (stopping.is_pending(command.robot.slug) or latched.exists()):
+        detail = "The robot was stopped before the command was sent."
+        _end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail=detail)
         return False
     return command.advance(CommandStatus.ACCEPTED, CommandStatus.SENDING, sent_at=now, attempts=1)
 

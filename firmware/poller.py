@@ -18,7 +18,7 @@ import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import leases, profile, recorder, stop, threads
+from firmware import execution, leases, profile, recorder, stop, threads
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -163,7 +163,7 @@ class PollLoop:
             self._with_database(lambda batch=batch: self._record(batch))  # type: ignore[misc]
 
     def _record(self, batch: list[Contact]) -> None:
-        rows = recorder.record(batch)
+        rows = _record_whole_or_one_by_one(batch)
         with self._lock:
             for row in rows:
                 (self.standing.add if _stop_stands(row) else self.standing.discard)(row.robot_id)
@@ -227,6 +227,7 @@ class PollLoop:
             self.standing = standing
         self._give_standing_orders(standing)
         recorder.look_at_modes(robots)
+        execution.end_abandoned(robots)
 
     def _wire(self, robot: Robot) -> None:
         """Give the robot a schedule, or a new one when its wiring has changed."""
@@ -247,6 +248,25 @@ class PollLoop:
 
     def _complained(self, robot: Robot) -> bool:
         return RobotState.objects.filter(robot=robot, last_error_code=FirmwareError.code).exists()
+
+
+def _record_whole_or_one_by_one(batch: list[Contact]) -> list[RobotState]:
+    """Record a batch; when one contact in it cannot be recorded, only that one is left out: no robot harms the others."""
+    try:
+        return recorder.record(batch)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("poll.batch_crashed")
+    rows: dict[int, RobotState] = {}
+    for contact in batch:
+        try:
+            rows |= {row.robot_id: row for row in recorder.record([contact])}
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("poll.contact_crashed", robot_id=contact.robot_id)
+    return list(rows.values())
 
 
 def _stop_stands(row: RobotState) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from accounts import context, journal
@@ -18,11 +19,12 @@ from accounts.models import JournalEntry
 from firmware import conditions, fallback, profile, state
 from firmware.client import Observation
 from firmware.errors import FirmwareError, Rejected
-from firmware.models import Command, CommandStatus, RobotState, StopStatus, Transition
+from firmware.models import Command, CommandStatus, Robot, RobotState, StopStatus, Transition
 from firmware.profile_language import MACHINE_STATE, Profile
 from robotctl import events
 
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]
+RESTART_TOLD_FOR = timedelta(seconds=20)  # several counters tell of the same restart
 ARRIVAL_WATCHED_FOR = timedelta(hours=1)
 
 
@@ -125,7 +127,11 @@ def moment(epoch_s: float) -> datetime:
 
 def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[JournalEntry]:
     """A counter that only a restart takes back has fallen."""
-    for name, value in seen.values.items():
+    known = (
+        (name, value) for name, value in seen.values.items() if name in spec.fields
+    )  # the profile may have changed
+    recently = row.restarted_at is not None and moment(seen.began_at) - row.restarted_at < RESTART_TOLD_FOR
+    for name, value in () if recently else known:
         before = row.readings.get(name)
         if spec.fields[name].restart_when_falling and before and before[1] < seen.began_at and value < before[0]:
             row.restarted_at = moment(seen.began_at)
@@ -201,6 +207,20 @@ def _change_mode(row: RobotState, now: datetime) -> list[JournalEntry]:
     return [journal.entry(f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old})]
 
 
+def rewired(robot: Robot, sealed_before: str, profile_before: str) -> None:
+    """A robot's registration has changed: other credentials are journalled by name; another profile forgets the readings."""
+    if robot.sealed_credentials != sealed_before:
+        credentials_changed(robot)
+    if robot.profile != profile_before:
+        with changing([robot.pk]) as rows:
+            rows[robot.pk].readings = {}
+
+
+def credentials_changed(robot: Robot) -> None:
+    data = {"names": sorted(robot.credentials)}
+    journal.record("robot.credentials_changed", robot.slug, robot=robot.slug, data=data)
+
+
 def look_at_modes(robot_ids: Iterable[int]) -> None:
     """Write down the modes that time alone has changed: silence is news, too."""
     now = timezone.now()
@@ -219,8 +239,12 @@ def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[JournalEntry]:
         robot_id__in=rows, status=CommandStatus.CONFIRMED, done_at=None, created_at__gt=now - ARRIVAL_WATCHED_FOR
     )
     told: list[JournalEntry] = []
-    for command in waiting.order_by("robot_id", "-pk"):
+    latest = _latest_of_each(waiting)
+    for command in waiting:
         row = rows[command.robot_id]
+        stopped = row.stop_at is not None and command.created_at < row.stop_at
+        if stopped or command.pk != latest.get(command.robot_id):
+            continue  # another order has taken its place: it does not arrive any more
         spec = profile.load_or_unusable(row.robot.profile).commands.get(command.name)
         if spec is None or command.ended_at is None or command.sent_at is None:
             continue
@@ -238,6 +262,15 @@ def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[JournalEntry]:
                 )
             )
     return told
+
+
+def _latest_of_each(waiting: Iterable[Command]) -> dict[int, int]:
+    """Robot → its newest command that moves or halts it. No query when none waits."""
+    robot_ids = {command.robot_id for command in waiting}
+    if not robot_ids:
+        return {}
+    moving = Command.objects.filter(robot_id__in=robot_ids, kind__in=("motion", "stop"), sent_at__isnull=False)
+    return dict(moving.order_by().values_list("robot_id").annotate(Max("pk")))
 
 
 def _origin(command: Command) -> context.Origin:

@@ -1,7 +1,7 @@
 """Leaving a stop: a right of its own, a reason, and a state that stays. It never restarts motion."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts import journal
-from firmware import conditions, recorder
+from firmware import conditions, recorder, stopping
 from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -19,6 +19,7 @@ from firmware.profile_language import MACHINE_STATE, Profile
 from robotctl.problems import Problem
 
 PAUSE_S = 0.1
+OUTCOMES = {"confirmed": journal.Outcome.OK, "outcome_unknown": journal.Outcome.UNKNOWN}
 LOCK_FOR = timedelta(seconds=20)
 
 
@@ -33,14 +34,14 @@ def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
         client = client_for(robot)
     except (BadProfile, Unreadable) as error:
         raise Problem(409, "bad_profile", str(error)) from error
-    _begin(robot, client.profile, reason)
+    until = _begin(robot, client.profile, reason)
     seen: list[Observation] = []
     try:
         status, code, detail = _leave(client, seen)
     except FirmwareError as error:
         status = "rejected" if error.code == "rejected" else "outcome_unknown" if error.may_have_acted else "failed"
         code, detail = error.code, str(error)
-    _finish(robot, reason, status, code, detail, seen)
+    status, code, detail = _finish(robot, reason, until, (status, code, detail), seen)
     return {
         "robot": robot.slug,
         "status": status,
@@ -50,18 +51,21 @@ def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
     }
 
 
-def _begin(robot: Robot, spec: Profile, reason: str) -> None:
+def _begin(robot: Robot, spec: Profile, reason: str) -> datetime:
     """One reset at a time, and only of a robot that is stopped; journalled before the wire."""
     now = timezone.now()
+    lasts_s = spec.reset.hold_s + spec.reset.leave_within_s if spec.reset else 0.0
+    until = now + LOCK_FOR + timedelta(seconds=lasts_s)
     with transaction.atomic():
         row = RobotState.objects.select_for_update(of=("self",)).get(robot=robot)
         machine, _ = row.observed(MACHINE_STATE)
         if not row.stop_latched and not (spec.reset and machine in spec.reset.from_states):
             raise Problem(409, "not_stopped", "The robot is not stopped; there is nothing to reset.")
         free = Q(resetting_until=None) | Q(resetting_until__lt=now)
-        if RobotState.objects.filter(free, robot=robot).update(resetting_until=now + LOCK_FOR) != 1:
+        if RobotState.objects.filter(free, robot=robot).update(resetting_until=until) != 1:
             raise Problem(409, "reset_running", "Another reset of this robot is under way.")
         journal.record("reset.requested", robot.slug, robot=robot.slug, reason=reason)
+    return until
 
 
 def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | None, str]:
@@ -107,29 +111,27 @@ def _is_stopped(spec: Profile, seen: Observation) -> bool:
     return machine is None or machine in from_states or conditions.hold(spec.stop.stopped, seen.values)
 
 
-def _finish(robot: Robot, reason: str, status: str, code: str | None, detail: str, seen: list[Observation]) -> None:
+def _finish(
+    robot: Robot, reason: str, until: datetime, verdict: tuple[str, str | None, str], seen: list[Observation]
+) -> tuple[str, str | None, str]:
+    """Write down what came of it. Lifts the latch only if nobody has pressed stop meanwhile, which takes our mark away."""
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
         told = [entry for one in seen for entry in recorder.apply(row, recorder.Contact.seen(robot.pk, one))]
-        row.resetting_until = None
+        if row.resetting_until != until or stopping.is_pending(robot.slug):
+            verdict = "failed", "stopped_again", "The robot was told to stop again while it was being reset."
+        else:
+            row.resetting_until = None
+        status, code, detail = verdict
         if status == "confirmed":
             row.stop_latched = False
             row.stop_status = row.stop_by = row.stop_at = row.stop_reason = None
             row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
             row.stop_attempts = 0
-        outcome = (
-            journal.Outcome.OK
-            if status == "confirmed"
-            else journal.Outcome.UNKNOWN
-            if status == "outcome_unknown"
-            else journal.Outcome.FAILED
-        )
-        journal.record(
-            f"reset.{status}",
-            robot.slug,
-            robot=robot.slug,
-            outcome=outcome,
-            reason=reason,
-            data={"code": code, "detail": detail},
+        outcome = OUTCOMES.get(status, journal.Outcome.FAILED)
+        data = {"code": code, "detail": detail}
+        told.append(
+            journal.entry(f"reset.{status}", robot.slug, robot=robot.slug, outcome=outcome, reason=reason, data=data)
         )
         journal.record_all(told)
+    return verdict

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from rest_framework import serializers
 
+from firmware import recorder
 from firmware.models import Robot, Site
 
 
@@ -49,11 +50,13 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
         robot = Robot(**validated_data)
         robot.credentials = credentials
         robot.save()
+        if credentials:
+            recorder.credentials_changed(robot)
         return robot
 
     @transaction.atomic
     def update(self, instance: Robot, validated_data: dict[str, Any]) -> Robot:
-        credentials = validated_data.pop("credentials", None)
+        credentials, before = validated_data.pop("credentials", None), (instance.sealed_credentials, instance.profile)
         if validated_data.get("base_url", instance.base_url) != instance.base_url:
             instance.credentials = {}  # never sent to an address they were not given for
         for name, value in validated_data.items():
@@ -61,6 +64,7 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
         if credentials is not None:
             instance.credentials = credentials
         instance.save()
+        recorder.rewired(instance, *before)
         return instance
 
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from accounts import journal
 from accounts.journal import iso
 from accounts.models import JournalEntry
-from firmware import conditions, recorder, threads
+from firmware import conditions, recorder, stopping, threads
 from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -24,6 +24,7 @@ from firmware.models import Robot, RobotState, StopStatus
 
 ANSWER_WITHIN_S = 3.0
 WIRE_WITHIN_S = 2.6  # the rest is for writing it down before answering
+GATHER_S = 0.03
 FIRST_PAUSE_S = 0.03
 LONGEST_PAUSE_S = 0.25
 
@@ -43,6 +44,8 @@ class StopResult:
     confirmed_at: float | None = None
     detail: str = "No answer yet; trying again."
     seen: Observation | None = None
+    latched: bool = False  # the latch is committed
+    written: bool = False  # what came of it is, too
 
     def shape(self) -> dict[str, Any]:
         """`{"robot","status","sent_at","confirmed_at","elapsed_ms","attempts","detail"}`"""
@@ -65,17 +68,30 @@ def stop_robots(robots: list[Robot], *, by: str, reason: str = "") -> list[StopR
     """Stop all of them, in parallel. Returns when all are confirmed, at the latest after 3 s; the rest goes on by itself."""
     began_at = time.time()
     results = [StopResult(robot, began_at) for robot in robots]
+    stopping.begin(robot.slug for robot in robots)
     wire = {threads.start(threads.stops, _stop_one, result): result for result in results}
-    latched = threads.start(threads.records, _latch, robots, by, reason, began_at)
+    book = threads.start(threads.records, _write_down, wire, by, reason, began_at)
     finished, _ = wait(wire, timeout=WIRE_WITHIN_S)
-    wait([latched], timeout=max(0.0, began_at + ANSWER_WITHIN_S - time.time()))
-    in_time = [wire[future] for future in finished]
-    recorded = threads.start(threads.records, record_results, in_time)
-    wait([recorded], timeout=max(0.1, began_at + ANSWER_WITHIN_S - time.time()))
-    for future, result in wire.items():
-        if future not in finished:
-            future.add_done_callback(_record_late(result))
+    while not all(wire[future].written for future in finished) and not book.done():
+        if time.time() > began_at + ANSWER_WITHIN_S:
+            break
+        time.sleep(0.005)
+    for result in results:
+        if not result.latched:
+            result.detail += " This is not written down yet; until it is, the robot gets no motion from here."
     return results
+
+
+def _write_down(wire: dict[Future[None], StopResult], by: str, reason: str, began_at: float) -> None:
+    """The record beside the wire: the latch first, then what comes of each stop as it comes, a few together."""
+    results = list(wire.values())
+    if not (_latch(results, by, reason, began_at) or _latch(results, by, "", began_at)):
+        return  # the door stays shut (see stopping.py), and the log says why
+    pending = set(wire)
+    while pending:
+        finished, pending = wait(pending, timeout=GATHER_S)
+        if finished:
+            record_results([wire[future] for future in finished])
 
 
 def _stop_one(result: StopResult) -> None:
@@ -131,22 +147,25 @@ def _read_back(client: RobotClient, result: StopResult) -> None:
     result.detail = "The robot reads stopped."
 
 
-def _latch(robots: list[Robot], by: str, reason: str, began_at: float) -> None:
-    """Latch the robots and journal the request. One transaction, beside the wire, never before it."""
+def _latch(results: list[StopResult], by: str, reason: str, began_at: float) -> bool:
+    """Latch the robots and journal the request, in one transaction. Whether that was written."""
+    slugs = [result.robot.slug for result in results]
     try:
-        with recorder.changing(robot.pk for robot in robots) as rows:
+        with recorder.changing(result.robot.pk for result in results) as rows:
             for row in rows.values():
                 row.stop_latched, row.stop_status = True, StopStatus.NOT_CONFIRMED
                 row.stop_by, row.stop_at, row.stop_reason = by, _time(began_at), reason
-                row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = (
-                    row.resetting_until
-                ) = None
+                row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
+                row.resetting_until = None  # a reset under way does not undo this stop
                 row.stop_attempts = 0
-            journal.record_all(
-                [journal.entry("stop.requested", robot.slug, robot=robot.slug, reason=reason) for robot in robots]
-            )
-    except DatabaseError:
-        log.exception("stop.not_recorded", robots=[robot.slug for robot in robots])
+            journal.record_all([journal.entry("stop.requested", slug, robot=slug, reason=reason) for slug in slugs])
+    except (DatabaseError, ValueError):
+        log.exception("stop.not_recorded", robots=slugs)
+        return False
+    stopping.committed(slugs)
+    for result in results:
+        result.latched = True
+    return True
 
 
 def record_results(results: list[StopResult]) -> None:
@@ -163,12 +182,16 @@ def record_results(results: list[StopResult]) -> None:
             journal.record_all(told)
     except DatabaseError:
         log.exception("stop.not_recorded", robots=[result.robot.slug for result in results])
+    for result in results:
+        result.written = True
 
 
 def _record_one(row: RobotState, result: StopResult) -> list[JournalEntry]:
     """One result onto one row. Returns what is to be journalled."""
     if not row.stop_latched or row.stop_status == StopStatus.CONFIRMED:
         return []
+    if row.stop_at is not None and result.began_at < row.stop_at.timestamp() - 0.001:
+        return []  # of an earlier press; the later one has its own results
     row.stop_attempts += result.attempts
     row.stop_sent_at = _time(result.sent_at) or row.stop_sent_at
     row.stop_answered_at = _time(result.answered_at) or row.stop_answered_at
@@ -189,10 +212,3 @@ def _record_one(row: RobotState, result: StopResult) -> list[JournalEntry]:
             journal.entry(f"stop.{result.status}", slug, robot=slug, outcome=outcome, reason=result.detail, data=data)
         )
     return told
-
-
-def _record_late(result: StopResult) -> Any:
-    def done(_: Future[None]) -> None:
-        threads.start(threads.records, record_results, [result])
-
-    return done

@@ -17,7 +17,7 @@ STOP_THREADS = 512
 
 commands = ThreadPoolExecutor(COMMAND_THREADS, thread_name_prefix="command")
 stops = ThreadPoolExecutor(STOP_THREADS, thread_name_prefix="stop")
-records = ThreadPoolExecutor(4, thread_name_prefix="stop-record")
+records = ThreadPoolExecutor(32, thread_name_prefix="stop-record")
 
 
 def start(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:

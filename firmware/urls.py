@@ -9,6 +9,9 @@ urlpatterns = [
     path("robots/<slug:slug>/", views.RobotDetail.as_view(), name="robot"),
     path("robots/<slug:slug>/state/", views.RobotStateView.as_view(), name="robot-state"),
     path("robots/<slug:slug>/commands/", views.RobotCommands.as_view(), name="robot-commands"),
+    # without the slash as well: a redirect would turn the POST into a GET, and nothing would stop
+    path("robots/<slug:slug>/stop", views.StopRobot.as_view()),
+    path("stop", views.StopAll.as_view()),
     path("robots/<slug:slug>/stop/", views.StopRobot.as_view(), name="robot-stop"),
     path("robots/<slug:slug>/stop/reset/", views.StopReset.as_view(), name="robot-stop-reset"),
     path("robots/<slug:slug>/access/", access.RobotAccess.as_view(), name="robot-access"),

@@ -15,7 +15,7 @@ from accounts import journal, permissions
 from accounts.authentication import by_token
 from accounts.models import User
 from firmware import commands, profile, reset, state, stop
-from firmware.models import Command, Robot, RobotState
+from firmware.models import Command, Robot, RobotState, StopStatus
 from firmware.serializers import (
     CommandReply,
     CommandRequest,
@@ -27,6 +27,7 @@ from firmware.serializers import (
     StopReplies,
 )
 from robotctl.problems import Problem
+from robotctl.text import clean
 
 IN_SERVICE = Robot.objects.filter(retired_at=None)
 
@@ -73,9 +74,16 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
         )
 
     def perform_destroy(self, instance: Robot) -> None:
+        _refuse_while_stopping(instance)
         instance.retired_at, instance.enabled = timezone.now(), False
         instance.save()
         permissions.rights_changed(None)
+
+
+def _refuse_while_stopping(robot: Robot) -> None:
+    """A stop that is not confirmed is a standing order; a robot does not leave service under it."""
+    if robot.state.stop_latched and robot.state.stop_status != StopStatus.CONFIRMED:
+        raise Problem(409, "stop_latched", "Its stop is not confirmed yet; see to the robot first.")
 
 
 class RobotStateView(APIView):
@@ -130,6 +138,13 @@ class RobotCommands(generics.ListAPIView[Command]):
         wanted = _command_wanted(request, slug)
         key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
         if key is None and by_token(request):
+            journal.record(
+                "command.refused",
+                wanted["name"],
+                robot=slug,
+                outcome=journal.Outcome.DENIED,
+                data={"code": "idempotency_key_required"},
+            )
             raise Problem(
                 400,
                 "idempotency_key_required",
@@ -192,13 +207,18 @@ class StopAll(APIView):
 
 
 def _stop(robots: list[Robot], request: Request) -> Response:
+    results = stop.stop_robots(robots, by=signed_in(request).get_username(), reason=_reason(request))
+    return Response({"results": [result.shape() for result in results]})
+
+
+def _reason(request: Request) -> str:
+    """The reason in the body, if there is one. Whatever the body is, it does not keep a robot moving."""
     try:
         data = request.data
-    except exceptions.APIException:
-        data = {}  # whatever the body is, it does not keep a robot moving
-    reason = data.get("reason", "") if isinstance(data, dict) else ""
-    results = stop.stop_robots(robots, by=signed_in(request).get_username(), reason=str(reason)[:500])
-    return Response({"results": [result.shape() for result in results]})
+        given = data.get("reason", "") if isinstance(data, dict) else ""
+    except Exception:  # noqa: BLE001 - nothing that a parser may raise stands in the way of a stop
+        return ""
+    return clean(str(given))[:500]
 
 
 class StopReset(APIView):
@@ -208,7 +228,9 @@ class StopReset(APIView):
     def post(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug, "robot.reset")
         given = ReasonRequired(data=request.data)
-        given.is_valid(raise_exception=True)
+        if not given.is_valid():
+            journal.record("reset.refused", slug, robot=slug, outcome=journal.Outcome.DENIED, data={"code": "invalid"})
+            raise exceptions.ValidationError(given.errors)
         try:
             return Response(reset.reset(robot, reason=given.validated_data["reason"]))
         except Problem as problem:

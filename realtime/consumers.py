@@ -37,6 +37,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.rechecking: asyncio.Task[None] | None = None
         self.errors = 0
         self.asked: list[str] = []
+        self.rights: dict[str, list[str]] = {}
         self.session_key, self.token_digest = "", ""
 
     async def connect(self) -> None:
@@ -106,6 +107,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         before = set(self.client.topics)
         allowed, rights = await in_database(self._expand, self.asked)
+        asked = [topic for topic in self.asked if topic in allowed or topic in SHORTHANDS]
+        if allowed == before and asked == self.asked and rights == self.rights:
+            return
+        self.asked, self.rights = asked, rights
         for topic in before - allowed:
             self.hub.leave(self.client, topic)
         for topic in allowed - before:
@@ -168,7 +173,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._error("too_many_topics", f"A socket holds at most {protocol.MOST_TOPICS} topics.")
             return
         allowed, rights = await in_database(self._expand, asked)
-        self.asked = [topic for topic in asked if topic in allowed or topic in SHORTHANDS]
+        self.asked, self.rights = [topic for topic in asked if topic in allowed or topic in SHORTHANDS], rights
         new = allowed - self.client.topics
         self.client.hold_events()
         try:
@@ -179,8 +184,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self._error("not_found", f"There is no topic {topic} that you may see.", topic=topic)
             # Whoever asks again for a topic gets its whole state again.
             again = {topic for topic in message.topics if topic in allowed}
-            for topic, seq, text in await in_database(snapshot.states, new | again):
-                self.hub.note(topic, seq)
+            for _, _, text in await in_database(snapshot.states, new | again):
                 self.client.notice(text)
             if message.resume_from is not None:
                 await self._replay(message.resume_from)

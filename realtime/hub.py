@@ -124,13 +124,14 @@ class Hub:
         self.rights_listeners: set[Callable[[int | None], None]] = set()
         self._seen: dict[str, int] = {}  # robot → newest seq that went through here
         self._bell = asyncio.Event()
+        self._starting = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin with the first socket."""
-        if not self._tasks:
-            self.last_event = await in_database(snapshot.last_event_id)
+        async with self._starting:
             if not self._tasks:
+                self.last_event = await in_database(snapshot.last_event_id)
                 self._tasks = [asyncio.create_task(_for_ever(work)) for work in (self._listen, self._sweep)]
 
     def add(self, client: Client) -> None:
@@ -175,6 +176,8 @@ class Hub:
             await asyncio.sleep(RECONNECT_S)
 
     def _set_bus(self, up: bool, why: str = "") -> None:
+        if up and not self.bus_up:
+            self._ask_again(None)  # bells may have been lost
         if up != self.bus_up:
             (log.info if up else log.warning)("hub.bus_up" if up else "hub.bus_down", error=why)
         self.bus_up = up
@@ -199,7 +202,9 @@ class Hub:
             client.state(topic, text)
 
     def _rights(self, text: bytes) -> None:
-        user_id = events.decode(text).get("user_id")
+        self._ask_again(events.decode(text).get("user_id"))
+
+    def _ask_again(self, user_id: int | None) -> None:
         for listener in list(self.rights_listeners):
             listener(user_id)
 
@@ -218,6 +223,8 @@ class Hub:
                 if loop.time() >= next_states:
                     next_states = loop.time() + every_s
                     await self._missed_states()
+                    if not self.bus_up:
+                        self._ask_again(None)  # no bell tells of withdrawn rights now
             except DatabaseError as error:
                 log.warning("hub.database_lost", error=str(error))
                 await asyncio.sleep(RECONNECT_S)

@@ -11,6 +11,7 @@ from accounts.models import JournalEntry, User
 from firmware import state
 from firmware.models import Robot, RobotState
 from realtime.protocol import REPLAY_LIMIT, frame
+from robotctl.text import clean_all
 
 IN_SERVICE = Robot.objects.filter(retired_at=None)
 
@@ -59,5 +60,5 @@ def events(after: int, *, up_to: int | None = None, limit: int = REPLAY_LIMIT) -
     for row in journal.as_dicts(rows):
         topics = ["journal"] + ([f"robot.{row['robot']}"] if row["robot"] else [])
         shown: dict[str, Any] = {key: value for key, value in row.items() if key != "address"}
-        made.append((row["id"], topics, frame("event", **shown, topics=topics)))
+        made.append((row["id"], topics, frame("event", **clean_all(shown), topics=topics)))
     return made

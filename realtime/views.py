@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -13,7 +13,9 @@ from accounts.models import JournalEntry, User
 from firmware import profile, state
 from firmware.models import Command, Robot, Site
 from firmware.profile_language import Param
+from robotctl.problems import TITLES
 
+CODES = {400: "bad_request", 403: "permission_denied", 404: "not_found", 500: "internal_error"}
 LAST_COMMANDS = 10
 LAST_EVENTS = 50
 IN_SERVICE = Robot.objects.filter(retired_at=None).select_related("site", "state")
@@ -103,6 +105,11 @@ def problem_page(status: int) -> Any:
     """A page for what went wrong, that says what to do."""
 
     def page(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+        if request.path.startswith("/api/"):
+            title = TITLES.get(status, "Error")
+            detail = "There is nothing here that you may see." if status == 404 else f"{title}."
+            body = {"type": f"about:blank#{CODES[status]}", "title": title, "status": status, "detail": detail}
+            return JsonResponse(body | {"code": CODES[status]}, status=status, content_type="application/problem+json")
         return render(
             request,
             "problem.html",

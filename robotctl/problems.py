@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import msgspec
 from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.pagination import PageNumberPagination
+from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 
 TITLES = {
@@ -23,6 +25,19 @@ class Pages(PageNumberPagination):
     page_size = 100
     page_size_query_param = "page_size"
     max_page_size = 1_000
+
+
+class StrictJSONParser(JSONParser):
+    """JSON that can be stored and sent on: no depth without end, no lone surrogates, no NUL, no NaN."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        body = stream.read()
+        if b"\\u0000" in body:
+            raise exceptions.ParseError("A text must not hold the character NUL.")
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise exceptions.ParseError(f"The body is not JSON: {error}") from error
 
 
 class Problem(exceptions.APIException):

@@ -18,6 +18,7 @@ urlpatterns = [
     path("health/ready", health.ready),
 ]
 
+handler400 = problem_page(400)
 handler403 = problem_page(403)
 handler404 = problem_page(404)
 handler500 = problem_page(500)

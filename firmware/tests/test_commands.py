@@ -241,3 +241,66 @@ def test_a_late_reply_ends_the_waiting_but_not_the_doubt(api: Any, robots: Any) 
     until(lambda: Command.objects.get().answered_at)
     assert Command.objects.get().status == "outcome_unknown"
     assert "command.answered_late" in verbs()
+
+
+def test_a_move_that_was_interrupted_never_arrives_by_a_later_one(api: Any, robots: Any, polling: Any) -> None:
+    robots()
+    alice = api("alice")
+    first = alice.send("oht-01", "move", {"target_m": 10.6, "speed_mps": 0.2}, wait_s=8).json()
+    api("bob").post("/api/v1/robots/oht-01/stop/", {}, format="json")
+    assert (
+        api("erin").post("/api/v1/robots/oht-01/stop/reset/", {"reason": "x"}, format="json").json()["status"]
+        == "confirmed"
+    )
+    until(lambda: alice.get("/api/v1/robots/oht-01/state/").json()["commands"]["move"]["allowed"])
+    second = alice.send("oht-01", "move", {"target_m": 10.6}, wait_s=8).json()
+    polling()
+    until(lambda: Command.objects.get(pk=second["id"]).done_at)
+    assert Command.objects.get(pk=first["id"]).done_at is None
+
+
+def test_a_command_whose_process_went_away_is_ended_by_the_poll_process(api: Any, robots: Any, people: Any) -> None:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from firmware import execution
+
+    robot, _ = robots()
+    ago = timezone.now() - timedelta(minutes=2)
+    common = {"robot": robot, "name": "move", "kind": "motion", "params": {}, "deadline_at": ago}
+    sending = Command.objects.create(**common, status="sending", sent_at=ago)
+    accepted = Command.objects.create(**common, status="accepted")
+    execution.end_abandoned([robot.pk])
+    sending.refresh_from_db()
+    accepted.refresh_from_db()
+    assert (sending.status, sending.code) == ("outcome_unknown", "abandoned")
+    assert accepted.status == "expired"
+
+
+@pytest.mark.parametrize(
+    "params", [b'{"target_m": "\\ud800"}', b'{"\\ud800": 1}', b'{"target_m": "\\u0000"}', b"[" * 900 + b"]" * 900]
+)
+def test_words_that_no_frame_can_carry_are_refused_and_poison_nothing(api: Any, robots: Any, params: bytes) -> None:
+    robots()
+    body = b'{"name": "move", "params": ' + params + b"}"
+    alice = api("alice")
+    answer = alice.post(
+        "/api/v1/robots/oht-01/commands/", body, content_type="application/json", headers={"Idempotency-Key": "k"}
+    )
+    assert answer.status_code == 400
+    listed = api("otto").get("/api/v1/journal/?page_size=1000")
+    assert listed.status_code == 200
+    listed.content.decode()
+
+
+def test_another_profile_harms_neither_the_robot_nor_the_others(api: Any, robots: Any, polling: Any) -> None:
+    robots("oht-01")
+    robots("oht-02")
+    loop = polling()
+    until(lambda: len(loop.schedules) == 2)
+    assert api("erin").patch("/api/v1/robots/oht-01/", {"profile": "octoprint"}, format="json").status_code == 200
+    until(lambda: loop.schedules[Robot.objects.get(slug="oht-01").pk].robot.profile == "octoprint")
+    assert not loop.failed
+    assert api("bob").get("/api/v1/robots/oht-01/state/").status_code == 200
+    assert api("bob").get("/api/v1/robots/oht-02/state/").json()["mode"] == "online"

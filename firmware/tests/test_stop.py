@@ -187,3 +187,76 @@ def test_fifty_robots_are_stopped_in_parallel(robots: Any) -> None:
     assert {result.status for result in results} == {"confirmed"}
     assert {simulator.truth()["state"] for _, simulator in made} == {"ESTOP"}
     assert RobotState.objects.filter(stop_status="confirmed").count() == 50
+
+
+@pytest.mark.parametrize(
+    "body", [b"{broken", b"[" * 100_000, b'{"a":' * 5_000, b'{"reason": 7}', b"\xff\xfe", b" " * 300_000]
+)
+def test_no_body_whatever_keeps_a_robot_moving(api: Any, robots: Any, body: bytes) -> None:
+    robots()
+    answer = api("bob").post("/api/v1/robots/oht-01/stop/", body, content_type="application/json")
+    assert answer.json()["results"][0]["status"] == "confirmed"
+    assert RobotState.objects.get().stop_latched
+
+
+@pytest.mark.parametrize("path", ["/api/v1/stop", "/api/v1/robots/oht-01/stop"])
+def test_a_stop_without_the_slash_is_no_redirect(api: Any, robots: Any, path: str) -> None:
+    robots()
+    assert api("bob").post(path, {}, format="json").json()["results"][0]["status"] == "confirmed"
+
+
+@pytest.mark.parametrize("reason", ["\\ud800 door open", "\\u0000", "\\u001b[31m"])
+def test_a_reason_that_no_database_takes_does_not_cost_the_latch(api: Any, robots: Any, reason: str) -> None:
+    robots()
+    body = b'{"reason": "' + reason.encode().replace(b"\\\\", b"\\") + b'"}'
+    answer = api("bob").post("/api/v1/robots/oht-01/stop/", body, content_type="application/json")
+    assert answer.json()["results"][0]["status"] == "confirmed"
+    assert RobotState.objects.get().stop_latched
+    assert "stop.requested" in verbs("stop.")
+
+
+def test_a_stop_pressed_during_a_reset_is_not_undone_by_it(api: Any, robots: Any) -> None:
+    import threading
+
+    from django.db import connections
+
+    robots_, simulator = robots()
+    press(api("bob"))
+    answers: list[dict[str, Any]] = []
+    erin, bob = api("erin"), api("bob")
+
+    def reset() -> None:
+        answers.append(erin.post("/api/v1/robots/oht-01/stop/reset/", {"reason": "clear"}, format="json").json())
+        connections.close_all()
+
+    thread = threading.Thread(target=reset)
+    thread.start()
+    until(lambda: simulator.truth()["state"] == "IDLE")
+    simulator.fault("disobey")
+    assert press(bob)["status"] == "sent"
+    thread.join()
+    assert (answers[0]["status"], answers[0]["code"]) == ("failed", "stopped_again")
+    row = RobotState.objects.get(robot=robots_)
+    assert (row.stop_latched, row.stop_status) == (True, "sent")
+
+
+def test_a_robot_just_told_to_stop_gets_no_motion_although_the_latch_is_not_written_yet(api: Any, robots: Any) -> None:
+    from firmware import stopping
+
+    _, simulator = robots()
+    stopping.begin(["oht-01"])
+    try:
+        refused = api("alice").send("oht-01", "move", {"target_m": 20})
+        assert (refused.status_code, refused.json()["code"]) == (409, "stop_latched")
+        assert "POST /api/v1/motion/segment/start" not in simulator.truth()["by_path"]
+    finally:
+        stopping.committed(["oht-01"])
+    assert not stopping.is_pending("oht-01")
+
+
+def test_a_robot_whose_stop_is_not_confirmed_does_not_leave_service(api: Any, robots: Any) -> None:
+    _, simulator = robots()
+    simulator.fault("refuse")
+    press(api("bob"))
+    refused = api("erin").delete("/api/v1/robots/oht-01/")
+    assert (refused.status_code, refused.json()["code"]) == (409, "stop_latched")

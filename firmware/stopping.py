@@ -1,0 +1,27 @@
+"""Robots that this process has told to stop and whose latch is not written down yet: they get no motion from here.
+
+Entered before the wire, left only when the latch has been committed: a database that is away keeps the door shut.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+
+_lock = threading.Lock()
+_pending: Counter[str] = Counter()
+
+
+def begin(slugs: Iterable[str]) -> None:
+    with _lock:
+        _pending.update(slugs)
+
+
+def committed(slugs: Iterable[str]) -> None:
+    with _lock:
+        _pending.subtract(slugs)
+        for slug in [slug for slug, count in _pending.items() if count <= 0]:
+            del _pending[slug]
+
+
+def is_pending(slug: str) -> bool:
+    return slug in _pending
