@@ -2,8 +2,8 @@
 
 import contextvars
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from django.db import connections
@@ -17,6 +17,7 @@ STOP_THREADS = 512
 
 commands = ThreadPoolExecutor(COMMAND_THREADS, thread_name_prefix="command")
 stops = ThreadPoolExecutor(STOP_THREADS, thread_name_prefix="stop")
+_under_way: set[Future[Any]] = set()
 records = ThreadPoolExecutor(32, thread_name_prefix="stop-record")
 
 
@@ -31,8 +32,15 @@ def start(pool: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwarg
             connections.close_all()
 
     future = pool.submit(run)
+    _under_way.add(future)
+    future.add_done_callback(_under_way.discard)
     future.add_done_callback(complain)
     return future
+
+
+def settle(timeout_s: float) -> bool:
+    """Wait until all that was started has ended, at most `timeout_s`. Whether it has."""
+    return not wait(set(_under_way), timeout=timeout_s).not_done
 
 
 def complain(future: Future[T]) -> None:

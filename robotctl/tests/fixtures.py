@@ -154,18 +154,28 @@ def simulators() -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def robots(transactional_db: None, simulators: Callable[..., Any]) -> Callable[..., Any]:
+def robots(transactional_db: None, simulators: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """`robots("oht-01", dialect="observed")`: a registered robot and its simulator, read once so that its state is known."""
     from robotctl.tests.system import register
 
+    made = []
+
     def make(slug: str = "oht-01", *, read: bool = True, **options: Any) -> Any:
         simulator = simulators(**options)
+        made.append(simulator)
         robot = register(slug, simulator.url)
         if read:
             look(robot)
         return robot, simulator
 
-    return make
+    yield make
+    from firmware import threads
+    from firmware.drainer import drainer
+
+    for simulator in made:
+        simulator.clear()  # late replies come now, and are written down
+    drainer.wait(5)
+    assert threads.settle(20), "something still talks to a robot"  # before the tables are emptied under it
 
 
 def look(robot: Any) -> Any:
@@ -216,6 +226,7 @@ def system() -> Iterator[Any]:
     from robotctl.tests.system import start
 
     running = start()
+    until(lambda: {running.state(robot["slug"])["mode"] for robot in running.demo} == {"online"}, timeout_s=30)
     yield running
     assert running.stop() == 0, (running.var / "run.log").read_text()
 
