@@ -8,6 +8,7 @@ from django.contrib.auth import authenticate, logout
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, serializers, status
@@ -152,13 +153,19 @@ class TokenDetail(APIView):
 
 
 class JournalFilter(django_filters.FilterSet):
-    actor = django_filters.NumberFilter(field_name="actor_id")
+    actor = django_filters.CharFilter(method="by_name")
     since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
     until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
 
     class Meta:
         model = JournalEntry
-        fields = ["verb", "robot", "outcome", "request_id"]
+        fields = ["id", "verb", "target", "robot", "outcome", "request_id"]
+
+    def by_name(self, queryset: QuerySet[JournalEntry], _: str, name: str) -> QuerySet[JournalEntry]:
+        """By the person's name, or `system`."""
+        return queryset.filter(
+            actor_id=None if name == "system" else User.objects.filter(username=name).values("pk")[:1]
+        )
 
 
 @extend_schema(responses=JournalRow(many=True))
@@ -166,6 +173,7 @@ class Journal(ListAPIView[JournalEntry]):
     """The record, newest first; needs `journal.view`."""
 
     queryset = JournalEntry.objects.all()
+    ordering_fields = ["id", "at", "verb", "robot"]
     filterset_class = JournalFilter
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

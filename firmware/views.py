@@ -49,6 +49,7 @@ class Robots(generics.ListCreateAPIView[Robot]):
 
     queryset = IN_SERVICE.select_related("site")
     serializer_class = RobotSerializer
+    ordering_fields = ["slug", "name", "profile", "created_at"]
     filterset_fields = ["slug", "name", "profile", "enabled", "simulated", "site__name"]
 
     def get_queryset(self) -> Any:
@@ -109,6 +110,8 @@ def for_person(user: User, robot: Robot, row: RobotState) -> dict[str, Any]:
 
 
 class CommandFilter(django_filters.FilterSet):
+    requested_by = django_filters.CharFilter(field_name="requested_by__username")
+
     class Meta:
         model = Command
         fields = ["name", "status", "kind", "request_id"]
@@ -118,6 +121,7 @@ class RobotCommands(generics.ListAPIView[Command]):
     """The robot's commands, newest first; POST sends one."""
 
     filterset_class = CommandFilter
+    ordering_fields = ["id", "name", "status", "created_at", "ended_at"]
     serializer_class = CommandReply
     queryset = Command.objects.select_related("robot", "requested_by")
 

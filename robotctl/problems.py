@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from django.http import Http404
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import exceptions, status
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import JSONParser
@@ -25,6 +26,22 @@ class Pages(PageNumberPagination):
     page_size = 100
     page_size_query_param = "page_size"
     max_page_size = 1_000
+
+
+class StrictFilters(DjangoFilterBackend):
+    """Filters by field name; a name that the list does not know is refused, not ignored: unfiltered rows would look filtered."""
+
+    RESERVED = {"page", "page_size", "ordering", "format"}
+
+    def filter_queryset(self, request: Any, queryset: Any, view: Any) -> Any:
+        filterset = self.get_filterset_class(view, queryset)
+        known = set(filterset.base_filters) if filterset else set()
+        unknown = sorted(set(request.query_params) - known - self.RESERVED)
+        if unknown:
+            raise exceptions.ValidationError(
+                {name: f"This list is filtered by {', '.join(sorted(known))}." for name in unknown}
+            )
+        return super().filter_queryset(request, queryset, view)
 
 
 class StrictJSONParser(JSONParser):

@@ -130,3 +130,19 @@ def test_a_forwarded_address_is_believed_only_from_trusted_proxies(
 
     settings.ENV = dataclasses.replace(settings.ENV, trusted_proxies=[ipaddress.ip_network(one) for one in trusted])
     assert context.client_address(remote, forwarded) == expected
+
+
+def test_lists_are_filtered_by_name_ordered_and_refuse_what_they_do_not_know(api: Any) -> None:
+    register("oht-01", "http://127.0.0.1:9")
+    register("oht-02", "http://127.0.0.1:9")
+    api("bob").patch("/api/v1/robots/oht-01/", {"name": "x"}, format="json")
+    otto = api("otto")
+    assert {row["actor"] for row in otto.get("/api/v1/journal/?actor=bob").json()["results"]} == {"bob"}
+    assert "bob" not in {row["actor"] for row in otto.get("/api/v1/journal/?actor=system").json()["results"]}
+    refused = otto.get("/api/v1/journal/?colour=red")
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["colour"])
+    slugs = [
+        [row["slug"] for row in otto.get(f"/api/v1/robots/?ordering={order}").json()["results"]]
+        for order in ("slug", "-slug")
+    ]
+    assert slugs == [["oht-01", "oht-02"], ["oht-02", "oht-01"]]
