@@ -163,9 +163,10 @@ class JournalFilter(django_filters.FilterSet):
 
     def by_name(self, queryset: QuerySet[JournalEntry], _: str, name: str) -> QuerySet[JournalEntry]:
         """By the person's name, or `system`."""
-        return queryset.filter(
-            actor_id=None if name == "system" else User.objects.filter(username=name).values("pk")[:1]
-        )
+        if name == "system":
+            return queryset.filter(actor_id=None)
+        person = User.objects.filter(username=name).first()
+        return queryset.filter(actor_id=person.pk) if person else queryset.none()
 
 
 @extend_schema(responses=JournalRow(many=True))
