@@ -2,14 +2,18 @@
 
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 import requests
 
 from robotctl.tests.fixtures import until
-from robotctl.tests.system import System
+from robotctl.tests.system import ROOT, System
 
 pytestmark = pytest.mark.system
 
@@ -89,6 +93,28 @@ def test_a_killed_process_of_ours_is_started_again(system: System, name: str) ->
             return False
 
     until(live, timeout_s=40, every_s=0.3)
+
+
+def owners(system: System) -> list[str]:
+    """Which poll process holds each robot."""
+    with closing(sqlite3.connect(f"file:{system.var}/robotctl.sqlite3?mode=ro", uri=True)) as database:
+        return [owner for (owner,) in database.execute("SELECT owner FROM firmware_polllease")]
+
+
+def test_two_poll_processes_share_the_robots_and_one_takes_over_from_one_that_was_killed(system: System) -> None:
+    until(lambda: len(set(owners(system))) == 1, timeout_s=30)
+    environment = os.environ | {"ROBOTCTL_VAR": str(system.var), "TESTING": "false"}
+    second = subprocess.Popen(
+        [sys.executable, "manage.py", "poll"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: len(set(owners(system))) == 2, timeout_s=30)
+        assert set(modes(system).values()) == {"online"}
+    finally:
+        second.kill()
+        second.wait()
+    until(lambda: len(set(owners(system))) == 1, timeout_s=30)
+    until(lambda: set(modes(system).values()) == {"online"}, timeout_s=30)
 
 
 def test_every_response_carries_its_request_id_and_a_policy(system: System) -> None:
