@@ -3,6 +3,7 @@
 A software stop: it asks the robot's firmware to stop, and is no safety-rated function.
 """
 
+import threading
 import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from firmware.models import Robot, RobotState, StopStatus
 ANSWER_WITHIN_S = 3.0
 WIRE_WITHIN_S = 2.6  # the rest is for writing it down before answering
 GATHER_S = 0.03
+WRITE_AGAIN_S = 1.0
+WRITE_WITHIN_S = 600.0
 FIRST_PAUSE_S = 0.03
 LONGEST_PAUSE_S = 0.25
 
@@ -85,8 +88,11 @@ def stop_robots(robots: list[Robot], *, by: str, reason: str = "") -> list[StopR
 def _write_down(wire: dict[Future[None], StopResult], by: str, reason: str, began_at: float) -> None:
     """The record beside the wire: the latch first, then what comes of each stop as it comes, a few together."""
     results = list(wire.values())
-    if not (_latch(results, by, reason, began_at) or _latch(results, by, "", began_at)):
-        return  # the door stays shut (see stopping.py), and the log says why
+    while not _latch(results, by, reason, began_at):
+        if time.time() > began_at + WRITE_WITHIN_S or not threading.main_thread().is_alive():
+            log.error("stop.given_up_recording", robots=[result.robot.slug for result in results])
+            return  # the door stays shut (see stopping.py)
+        time.sleep(WRITE_AGAIN_S)
     pending = set(wire)
     while pending:
         finished, pending = wait(pending, timeout=GATHER_S)
@@ -159,8 +165,8 @@ def _latch(results: list[StopResult], by: str, reason: str, began_at: float) -> 
                 row.resetting_until = None  # a reset under way does not undo this stop
                 row.stop_attempts = 0
             journal.record_all([journal.entry("stop.requested", slug, robot=slug, reason=reason) for slug in slugs])
-    except (DatabaseError, ValueError):
-        log.exception("stop.not_recorded", robots=slugs)
+    except DatabaseError as error:
+        log.warning("stop.not_recorded_yet", robots=slugs, error=str(error))
         return False
     stopping.committed(slugs)
     for result in results:

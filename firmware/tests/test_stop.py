@@ -260,3 +260,25 @@ def test_a_robot_whose_stop_is_not_confirmed_does_not_leave_service(api: Any, ro
     press(api("bob"))
     refused = api("erin").delete("/api/v1/robots/oht-01/")
     assert (refused.status_code, refused.json()["code"]) == (409, "stop_latched")
+
+
+def test_a_stop_goes_out_while_the_database_is_locked_and_is_written_down_afterwards(people: Any, robots: Any) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        pytest.skip("locks SQLite's file; PostgreSQL's lock is held by its own rows")
+    robot, simulator = robots()
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        (result,) = stop.stop_robots([robot], by="bob", reason="locked")
+        assert time.monotonic() - began < 3.6
+        assert simulator.truth()["state"] == "ESTOP"
+        assert result.status == "confirmed"
+        assert "not written down yet" in result.detail
+        other.execute("ROLLBACK")
+    until(lambda: RobotState.objects.get().stop_status == "confirmed")
+    assert "stop.requested" in verbs("stop.")
