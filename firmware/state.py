@@ -153,7 +153,7 @@ def _no(code: str, reason: str) -> dict[str, Any]:
     return {"allowed": False, "code": code, "reason": reason}
 
 
-def command_shape(command: Command, spec: Profile | None = None) -> dict[str, Any]:
+def command_shape(command: Command) -> dict[str, Any]:
     """A command as the API and the page show it."""
     return {
         "id": command.pk,
