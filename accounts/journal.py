@@ -4,7 +4,7 @@ import functools
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.db import connection, models, transaction
 from django.utils import timezone
@@ -20,37 +20,26 @@ SECRET_WORDS = ("password", "token", "secret", "credential", "otp", "key")
 REDACTED = "•••"
 
 
-def record(
-    verb: str,
-    target: str = "",
-    *,
-    actor: User | None = None,
-    robot: str = "",
-    outcome: str = Outcome.OK,
-    reason: str = "",
-    data: dict[str, Any] | None = None,
-    origin: context.Origin | None = None,
-) -> JournalEntry:
-    """Write one row. Call it last in the transaction that it tells of. `actor` defaults to who is signed in, else the system."""
-    (made,) = record_all(
-        [entry(verb, target, actor=actor, robot=robot, outcome=outcome, reason=reason, data=data, origin=origin)]
-    )
+class About(TypedDict, total=False):
+    """What a row may say besides verb and target. `actor` defaults to who is signed in, else the system."""
+
+    actor: User | None
+    robot: str
+    outcome: str
+    reason: str
+    data: dict[str, Any] | None
+    origin: context.Origin | None
+
+
+def record(verb: str, target: str = "", **about: Unpack[About]) -> JournalEntry:
+    """Write one row. Call it last in the transaction that it tells of."""
+    (made,) = record_all([entry(verb, target, **about)])
     return made
 
 
-def entry(
-    verb: str,
-    target: str = "",
-    *,
-    actor: User | None = None,
-    robot: str = "",
-    outcome: str = Outcome.OK,
-    reason: str = "",
-    data: dict[str, Any] | None = None,
-    origin: context.Origin | None = None,
-) -> JournalEntry:
+def entry(verb: str, target: str = "", **about: Unpack[About]) -> JournalEntry:
     """A row for `record_all`, not yet written."""
-    origin = origin or context.current()
+    origin, actor = about.get("origin") or context.current(), about.get("actor")
     if actor is not None:
         origin = context.Origin(origin.request_id, origin.address, origin.user_agent, actor.pk, actor.get_username())
     made = JournalEntry(
@@ -59,10 +48,10 @@ def entry(
         request_id=origin.request_id,
         verb=verb,
         target=clean(target)[:200],
-        robot=robot,
-        outcome=outcome,
-        reason=clean(reason),
-        data=redact(clean_all(data or {})),
+        robot=about.get("robot", ""),
+        outcome=about.get("outcome", Outcome.OK),
+        reason=clean(about.get("reason", "")),
+        data=redact(clean_all(about.get("data") or {})),
     )
     made.origin = origin
     return made
