@@ -18,7 +18,7 @@ import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import execution, leases, profile, recorder, stop, threads
+from firmware import execution, leases, presence, profile, recorder, stop, threads
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -77,6 +77,7 @@ class PollLoop:
     # --- life -------------------------------------------------------------------------------------------------------
     def run(self) -> None:
         """Poll until `end` is called; then finish what is under way and give the share back."""
+        alive = presence.Presence(self.owner)
         writer = threading.Thread(target=self._vital, args=[self._write_batches], name="writer", daemon=True)
         keeper = threading.Thread(target=self._vital, args=[self._keep_share], name="keeper", daemon=True)
         writer.start()
@@ -88,6 +89,7 @@ class PollLoop:
         writer.join(timeout=5)
         keeper.join(timeout=5)
         self._with_database(lambda: leases.release(self.owner, timezone.now()))
+        alive.end()
 
     def end(self) -> None:
         self._over.set()

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import JournalEntry
-from firmware import leases
+from firmware import leases, presence
 from firmware.models import PollLease, Robot, RobotState
 from robotctl.tests.fixtures import until
 from robotctl.tests.system import register
@@ -100,6 +100,17 @@ def test_a_poll_process_that_ends_gives_its_share_back_at_once(transactional_db:
     assert not leases.hold_share("two", now)
     leases.release("one", now)
     assert leases.hold_share("two", now)
+
+
+def test_a_killed_poll_process_is_followed_at_once_on_its_own_machine(transactional_db: None) -> None:
+    for number in range(4):
+        register(f"oht-{number}", f"http://127.0.0.1:{1000 + number}")
+    now = timezone.now()
+    one = presence.Presence("one")
+    assert leases.hold_share("one", now)
+    assert not leases.hold_share("two", now)  # "one" lives
+    one._file.close()  # what the kernel does for a process that was killed
+    assert len(leases.hold_share("two", now)) == 4
 
 
 def test_a_robot_whose_profile_is_gone_is_told_and_the_others_go_on(robots: Any, polling: Any) -> None:

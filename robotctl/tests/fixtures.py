@@ -231,10 +231,17 @@ def system() -> Iterator[Any]:
     assert running.stop() == 0, (running.var / "run.log").read_text()
 
 
-def until(check: Callable[[], Any], *, timeout_s: float = 10.0, every_s: float = 0.05) -> Any:
-    """Wait until `check()` is true, and return what it gave; fail with the last value after `timeout_s`."""
+def until(
+    check: Callable[[], Any],
+    *,
+    timeout_s: float = 10.0,
+    every_s: float = 0.05,
+    tell: Callable[[], Any] = lambda: "",
+) -> Any:
+    """Wait until `check()` is true, and return what it gave; fail with the last value, and what `tell()` says, after
+    `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not (value := check()):
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {value!r}"
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {value!r} {tell()!r}"
         time.sleep(every_s)
     return value

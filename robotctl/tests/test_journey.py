@@ -95,26 +95,38 @@ def test_a_killed_process_of_ours_is_started_again(system: System, name: str) ->
     until(live, timeout_s=40, every_s=0.3)
 
 
-def owners(system: System) -> list[str]:
-    """Which poll process holds each robot."""
+def owners(system: System) -> set[str]:
+    """Which poll processes hold the robots, by pid."""
     with closing(sqlite3.connect(f"file:{system.var}/robotctl.sqlite3?mode=ro", uri=True)) as database:
-        return [owner for (owner,) in database.execute("SELECT owner FROM firmware_polllease")]
+        return {owner.rpartition(":")[2] for (owner,) in database.execute("SELECT owner FROM firmware_polllease")}
+
+
+def all_online(system: System) -> bool:
+    return set(modes(system).values()) == {"online"}
 
 
 def test_two_poll_processes_share_the_robots_and_one_takes_over_from_one_that_was_killed(system: System) -> None:
-    until(lambda: len(set(owners(system))) == 1, timeout_s=30)
+    (first,) = system.pids("manage.py poll")
+    until(lambda: owners(system) == {str(first)}, timeout_s=30, tell=lambda: (first, owners(system)))
     environment = os.environ | {"ROBOTCTL_VAR": str(system.var), "TESTING": "false"}
-    second = subprocess.Popen(
-        [sys.executable, "manage.py", "poll"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-    )
+    said = system.var / "log" / "second-poll.log"
+    with said.open("wb") as log:
+        second = subprocess.Popen([sys.executable, "manage.py", "poll"], cwd=ROOT, env=environment, stderr=log)
     try:
-        until(lambda: len(set(owners(system))) == 2, timeout_s=30)
-        assert set(modes(system).values()) == {"online"}
+        both = {str(first), str(second.pid)}
+        until(
+            lambda: owners(system) == both and all_online(system),
+            timeout_s=30,
+            tell=lambda: (both, owners(system), modes(system), second.poll(), said.read_text()[-2000:]),
+        )
     finally:
         second.kill()
         second.wait()
-    until(lambda: len(set(owners(system))) == 1, timeout_s=30)
-    until(lambda: set(modes(system).values()) == {"online"}, timeout_s=30)
+    until(
+        lambda: owners(system) == {str(first)} and all_online(system),
+        timeout_s=30,
+        tell=lambda: (first, owners(system), modes(system)),
+    )
 
 
 def test_every_response_carries_its_request_id_and_a_policy(system: System) -> None:
