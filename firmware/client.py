@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from urllib3.util.retry import Retry
 
-from firmware import replies
+from firmware import parameters, replies
 from firmware import stopping as stopping_now
+from firmware.answers import Answers
 from firmware.drainer import OnEnd
-from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
-from firmware.profile_language import PLACEHOLDER, Action, Profile
+from firmware.errors import BadProfile, Busy, FirmwareError, Frozen
+from firmware.profile_actions import Action
+from firmware.profile_equipment import Fetch
+from firmware.profile_language import Profile
 from firmware.replies import fill as fill
+from firmware.signing import Signer
 from firmware.slots import ACTION_RETRY, POLL_RETRY, READ_RETRY, Exchange, Slots
 from firmware.transport import Answer, Ready, Transport
 
@@ -42,6 +45,7 @@ class Reply:
     message: str
     sent_at: float
     ended_at: float
+    said: Any = None  # its JSON, if it is any
 
 
 class RobotClient:
@@ -49,19 +53,21 @@ class RobotClient:
 
     def __init__(self, *, slug: str, base_url: str, profile: Profile, credentials: dict[str, str]) -> None:
         self.slug, self.profile = slug, profile
-        self._credentials = credentials
         try:
             self._transport = Transport(base_url.rstrip("/"), profile.transport)
         except ValueError as error:
             raise BadProfile(self.slug, "base_url", str(error)) from error
+        self._signer = Signer(slug, profile, credentials, self._transport)
+        self._answers = Answers(profile.replies, list(credentials.values()))
         self._slots = Slots(profile.transport.max_unanswered)
         self._turn = threading.Lock()
         self._stop_asked_at = -math.inf  # monotonic
+        self._beats: dict[str, tuple[Any, float]] = {}  # read → what last changed, and when (epoch s)
         self._reads = {
-            name: self._prepare("GET", read.path, read.token or profile.auth.read_token)
+            name: self._signer.request(read.method, read.path, read.token or profile.auth.read_token, read.body)
             for name, read in profile.reads.items()
         }
-        self._stop = self._prepare_action(profile.stop, {})
+        self._stop = self._signer.action(profile.stop, {})
 
     # --- verbs ------------------------------------------------------------------------------------------------------
     def read(self, name: str, *, polling: bool = False, urgent: bool = False) -> Observation:
@@ -81,26 +87,54 @@ class RobotClient:
         )
         if answer.status in read.absent:
             return Observation(name, {}, answer.began_at, answer.ended_at)
-        reply = self._parse(answer, must_be_json=True)
-        taken_at = replies.taken_at(read, reply, answer.began_at)
+        reply = self._answers.read(read, answer)
+        self._check_alive(name, reply, answer.began_at)
+        taken_at = replies.taken_at(read.taken_at, read.clock, reply, answer.began_at)
         found = ((field, replies.extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
         values = {} if taken_at is None else {field: value for field, value in found if value is not None}
         return Observation(name, values, answer.began_at if taken_at is None else taken_at, answer.ended_at)
 
+    def fetch(self, fetch: Fetch, params: dict[str, Any] | None = None) -> tuple[Any, float] | None:
+        """A part of its equipment: the reply, and when the robot took it (epoch s). None: it has none. Raises FirmwareError."""
+        token = fetch.token or self.profile.auth.read_token
+        ready = self._signer.request("GET", fetch.path, token, params=params)
+        answer = self._request(
+            ready, what=f"fetch {fetch.path}", timeout_s=fetch.timeout_s, retry=POLL_RETRY, reading=True
+        )
+        if answer.status in fetch.absent:
+            return None
+        reply = self._answers.parse(answer, must_be_json=True)
+        at = replies.taken_at(fetch.taken_at, fetch.clock, reply, answer.began_at)
+        return reply, answer.began_at if at is None else at
+
     def command(self, name: str, params: dict[str, Any], *, send_by: float, on_late: OnEnd | None = None) -> Reply:
-        """Send a command once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError.
+        """Send a command of the profile once; see `act`."""
+        command = self.profile.commands[name]
+        sent = parameters.sent(command.params, params)
+        motion = command.kind == "motion"
+        return self.act(command, sent, what=f"command {name}", motion=motion, send_by=send_by, on_late=on_late)
+
+    def act(
+        self,
+        action: Action,
+        params: dict[str, Any],
+        *,
+        what: str,
+        motion: bool = False,
+        send_by: float | None = None,
+        on_late: OnEnd | None = None,
+    ) -> Reply:
+        """Make the robot do something, once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError.
 
         `on_late` is called, on the drainer's thread, when the robot answers after NoReply was raised, or hangs up.
         """
-        command = self.profile.commands[name]
-        prepared = self._prepare_action(command, params)
-        motion = command.kind == "motion"
-        return self._act(prepared, command, what=f"command {name}", motion=motion, send_by=send_by, on_late=on_late)
+        ready = self._signer.action(action, params)
+        return self._act(ready, action, what=what, motion=motion, send_by=send_by, on_late=on_late)
 
     def reset(self) -> Reply:
         """Ask the robot to leave its stop."""
         assert self.profile.reset is not None
-        return self._act(self._prepare_action(self.profile.reset, {}), self.profile.reset, what="reset")
+        return self.act(self.profile.reset, {}, what="reset")
 
     def stop(self) -> Reply:
         """Send the stop at once: it waits for no turn, and one slot is always its own."""
@@ -137,8 +171,18 @@ class RobotClient:
             send_by=send_by,
             on_late=on_late,
         )
-        reply = self._parse(answer, must_be_json=False)
-        return Reply(answer.status, self._message(reply), answer.began_at, answer.ended_at)
+        reply = self._answers.parse(answer, must_be_json=False)
+        return Reply(answer.status, self._answers.message(reply), answer.began_at, answer.ended_at, reply)
+
+    def _check_alive(self, name: str, reply: Any, began_at: float) -> None:
+        """Raises Frozen while what changes with every fresh measurement stands still."""
+        read = self.profile.reads[name]
+        beat = None if read.alive is None else replies.find(read.alive, reply)
+        before = self._beats.get(name)
+        if beat is None or before is None or before[0] != beat:
+            self._beats[name] = (beat, began_at)
+        elif began_at - before[1] > read.frozen_after_s:
+            raise Frozen(f"Its values are frozen: {read.alive} has not changed for {began_at - before[1]:.0f} s.")
 
     def _request(
         self,
@@ -192,53 +236,3 @@ class RobotClient:
             yield
         finally:
             self._turn.release()
-
-    def _prepare(self, method: str, path: str, token: str | None, body: bytes | None = None) -> Ready:
-        auth = self.profile.auth
-        secret = self._credentials.get(token or "", "")
-        headers = {auth.header: f"{auth.scheme} {secret}".strip()} if secret else {}
-        try:
-            return self._transport.prepare(method, path, headers, body)
-        except ValueError:
-            reason = "the robot's credential holds characters that an HTTP header cannot carry"
-            raise BadProfile(self.slug, f"credentials.{token}", reason) from None
-
-    def _prepare_action(self, action: Action, params: dict[str, Any]) -> Ready:
-        body = None if action.body is None else msgspec.json.encode(fill(action.body, params))
-        path = PLACEHOLDER.sub(lambda match: replies.path_part(params.get(match[1])), action.path)
-        return self._prepare(action.method, path, action.token, body)
-
-    # --- what it said -----------------------------------------------------------------------------------------------
-    def _parse(self, answer: Answer, *, must_be_json: bool) -> Any:
-        """The reply's JSON, after the status code has been believed first. Raises Rejected, BadReply."""
-        try:
-            reply = msgspec.json.decode(answer.body) if answer.body else None
-            readable = answer.body != b""
-        except (ValueError, RecursionError):  # not JSON, not UTF-8, or brackets without end
-            reply, readable = None, False
-        if answer.status in (502, 504):  # a gateway speaks; what the robot behind it did is unknown
-            words = f"A gateway before the robot answered {answer.status}."
-            raise BadReply(words, status=answer.status, body=answer.body)
-        if answer.status >= 400:
-            text = "" if "html" in answer.content_type else answer.body[:300].decode(errors="replace")
-            words = self._message(reply) or self._printable(text) or f"The robot answered {answer.status}."
-            raise Rejected(words, status=answer.status, body=answer.body)
-        if not 200 <= answer.status < 300:
-            words = f"The robot answered {answer.status}; redirects are not followed."
-            raise BadReply(words, status=answer.status, body=answer.body)
-        promised = "html" in answer.content_type or "json" in answer.content_type
-        if not readable and (must_be_json or (answer.body and promised)):
-            raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
-        if replies.find(self.profile.replies.refused, reply) is True:
-            raise Rejected(self._message(reply) or "The robot refused.", status=answer.status, body=answer.body)
-        return reply
-
-    def _message(self, reply: Any) -> str:
-        found = replies.find(self.profile.replies.message, reply) if isinstance(reply, dict) else None
-        return self._printable(found[:300]) if isinstance(found, str) else ""
-
-    def _printable(self, text: str) -> str:
-        """A robot's words, fit for a log and a database; one that repeats our credentials does not get them there."""
-        for secret in filter(None, self._credentials.values()):
-            text = text.replace(secret, "…")
-        return replies.printable(text)

@@ -1,12 +1,26 @@
 """This process's clients, one for each robot, kept while the robot's wiring stays the same."""
 
 import threading
+from typing import Any
 
-from firmware import profile
+from firmware import parameters, profile
 from firmware.client import RobotClient
+from firmware.errors import BadProfile
 from firmware.models import Robot
+from firmware.profile_language import Profile
+from firmware.signing import bound
+from robotctl.problems import Problem
 
-_clients: dict[int, tuple[tuple[str, str, str], RobotClient]] = {}
+
+def settings_of(robot: Robot, kind: Profile) -> dict[str, Any]:
+    """What the profile asks of each robot, as this one was given it. Raises BadProfile."""
+    try:
+        return parameters.sent(kind.settings, parameters.check(kind.settings, robot.settings))
+    except Problem as problem:
+        raise BadProfile(robot.slug, "settings", str(problem.detail)) from problem
+
+
+_clients: dict[int, tuple[tuple[str, ...], RobotClient]] = {}
 _lock = threading.Lock()
 
 
@@ -16,8 +30,12 @@ def client_for(robot: Robot) -> RobotClient:
         kept = _clients.get(robot.pk)
         if kept is not None and kept[0] == robot.wiring:
             return kept[1]
+        kind = profile.load(robot.profile)
         made = RobotClient(
-            slug=robot.slug, base_url=robot.base_url, profile=profile.load(robot.profile), credentials=robot.credentials
+            slug=robot.slug,
+            base_url=robot.base_url,
+            profile=bound(kind, settings_of(robot, kind)),
+            credentials=robot.credentials,
         )
         _clients[robot.pk] = (robot.wiring, made)
     if kept is not None:

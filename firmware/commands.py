@@ -1,19 +1,23 @@
 """Accepting a command: checked, written down, and only then started. What becomes of it is `execution.py`'s."""
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 from django.db import transaction
 from django.utils import timezone
+from rest_framework import exceptions
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import execution, parameters, profile, state, stopping, threads
+from firmware import execution, orders, profile, state, stopping, threads
 from firmware.errors import BadProfile
 from firmware.models import Command, Robot, RobotState
+from firmware.orders import Order
 from firmware.profile_language import Profile
 from robotctl.problems import Problem
 
@@ -25,58 +29,53 @@ def submit(
     robot: Robot, user: User, *, name: str, params: Any, reason: str = "", key: str | None = None
 ) -> tuple[Command, bool]:
     """Accept a command and start it. Returns the row and whether it is new. Raises Problem, each journalled, without a row."""
+    with refusals(robot, name, params, reason):
+        try:
+            spec = profile.load(robot.profile)
+        except BadProfile as error:
+            raise Problem(409, "bad_profile", str(error)) from error
+        return _accept(robot, user, spec, name, orders.order(spec, name, params), reason, key)
+
+
+@contextmanager
+def refusals(robot: Robot, name: str, params: Any, reason: str = "") -> Iterator[None]:
+    """Whatever is refused in here is journalled."""
     try:
-        spec = profile.load(robot.profile)
-        if name not in spec.commands:
-            raise Problem(
-                400,
-                "unknown_command",
-                f"This robot knows no command {name!r}; it knows {', '.join(spec.commands) or 'none'}.",
-                errors={"name": ["Unknown command."]},
-            )
-        typed = parameters.check(spec.commands[name].params, params)
-        return _accept(robot, user, spec, name, typed, reason, key)
-    except BadProfile as error:
-        problem = Problem(409, "bad_profile", str(error))
-        _refused(robot, name, params, reason, problem)
-        raise problem from error
-    except Problem as problem:
-        _refused(robot, name, params, reason, problem)
+        yield
+    except exceptions.APIException as refusal:
+        code = refusal.code if isinstance(refusal, Problem) else "invalid"
+        data = {"name": name, "params": params, "code": code, "detail": str(refusal.detail)[:500]}
+        journal.record("command.refused", name[:60], robot=robot.slug, outcome=Outcome.DENIED, reason=reason, data=data)
         raise
 
 
-def _refused(robot: Robot, name: str, params: Any, reason: str, problem: Problem) -> None:
-    data = {"name": name, "params": params, "code": problem.code, "detail": str(problem.detail)}
-    journal.record("command.refused", name[:60], robot=robot.slug, outcome=Outcome.DENIED, reason=reason, data=data)
-
-
 def _accept(
-    robot: Robot, user: User, spec: Profile, name: str, params: dict[str, Any], reason: str, key: str | None
+    robot: Robot, user: User, spec: Profile, name: str, order: Order, reason: str, key: str | None
 ) -> tuple[Command, bool]:
-    digest = hashlib.sha256(msgspec.json.encode([name, params, reason], order="deterministic")).hexdigest()
-    permissions.require(user, "robot.command", robot)
+    digest = hashlib.sha256(msgspec.json.encode([name, order.params, reason], order="deterministic")).hexdigest()
+    permissions.require(user, order.right, robot)
     now = timezone.now()
     with transaction.atomic():
         row = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site").get(robot=robot)
         if (earlier := _same_key(robot, user, key, digest)) is not None:
             return earlier, False
-        if spec.commands[name].kind == "motion" and stopping.is_pending(robot.slug):
+        if order.kind == "motion" and stopping.is_pending(robot.slug):
             raise Problem(409, "stop_latched", "The robot has just been told to stop.")
-        verdict = state.forbidden(row.robot, row, spec, name, now)
+        verdict = state.forbidden(row.robot, row, spec, order.kind, order.states, name.replace("_", " "), now)
         if not verdict["allowed"]:
             raise Problem(409, verdict["code"], verdict["reason"])
         command = Command.objects.create(
             robot=robot,
             name=name,
-            kind=spec.commands[name].kind,
-            params=params,
+            kind=order.kind,
+            params=order.params,
             reason=reason,
             requested_by=user,
             request_id=context.current().request_id,
             idempotency_key=key,
             body_digest=digest,
             created_at=now,
-            deadline_at=now + timedelta(seconds=spec.commands[name].deadline_s),
+            deadline_at=now + timedelta(seconds=order.deadline_s),
         )
         execution.tell("command.accepted", command, outcome=Outcome.OK)
         transaction.on_commit(lambda: running.start(command.pk))

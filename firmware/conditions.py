@@ -1,10 +1,39 @@
 """Whether readings show what a profile says they must. Pure."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from firmware.client import fill
-from firmware.profile_language import Condition, Near
+from firmware.client import Observation, fill
+from firmware.profile_language import Profile
+from firmware.profile_words import Condition, Near
+
+
+def derived(spec: Profile, observed: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, float]]:
+    """The fields that follow from others, out of name → [value, epoch s]: as old as the oldest that they rest on.
+
+    A rule that cannot be told decides nothing, and none after it: what is not known is not excluded.
+    """
+    found: dict[str, tuple[Any, float]] = {}
+    for name, field in spec.derived.items():
+        since = math.inf
+        for rule in field.rules:
+            inputs = [observed.get(key) for key in rule.when]
+            if any(given is None for given in inputs):
+                break
+            since = min([since, *(given[1] for given in inputs if given)])
+            if hold([rule.when], {key: observed[key][0] for key in rule.when}):
+                found[name] = (rule.value, since)
+                break
+    return {name: (value, since) for name, (value, since) in found.items() if math.isfinite(since)}
+
+
+def values_of(spec: Profile, seen: Iterable[Observation]) -> dict[str, Any]:
+    """What several reads said together, and what follows from it."""
+    observed: dict[str, tuple[Any, float]] = {}
+    for one in sorted(seen, key=lambda one: one.began_at):  # what was observed later wins
+        observed |= {name: (value, one.began_at) for name, value in one.values.items()}
+    return {name: value for name, (value, _) in (observed | derived(spec, observed)).items()}
 
 
 def hold(conditions: Sequence[Condition], values: Mapping[str, Any], params: Mapping[str, Any] | None = None) -> bool:

@@ -48,14 +48,44 @@ class BadReply(FirmwareError):
     may_have_acted = True
 
 
+class NotReached(BadReply):
+    """A gateway answered for a robot that it did not reach. What the robot got of it is unknown."""
+
+    code = "unreachable"
+
+
+class Frozen(FirmwareError):
+    """It answers, but what must change with every fresh measurement stands still: what it says is old."""
+
+    code = "frozen"
+
+
 class Rejected(FirmwareError):
-    """The robot understood and said no."""
+    """The robot understood and said no. In doubt, it may obey all the same."""
 
     code = "rejected"
 
-    @property
-    def unauthorized(self) -> bool:
-        return self.status in (401, 403)
+    def __init__(self, detail: str, *, status: int | None = None, body: bytes = b"", in_doubt: bool = False) -> None:
+        super().__init__(detail, status=status, body=body)
+        self.may_have_acted = in_doubt
+
+
+class NotNow(Rejected):
+    """The right request at the wrong moment."""
+
+    code = "not_now"
+
+
+class NotAllowed(Rejected):
+    """The token does not suffice."""
+
+    code = "not_allowed"
+
+
+class NotFound(Rejected):
+    """There is no such thing on this robot."""
+
+    code = "not_found"
 
 
 class BadProfile(Exception):

@@ -10,16 +10,17 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import JournalEntry
-from firmware import conditions, recorder, stopping, threads
+from firmware import jobs, orders, quiet, readback, recorder, stopping, threads
 from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
-from firmware.errors import BadProfile, Busy, FirmwareError, Rejected
+from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.models import Command, CommandStatus, RobotState
+from firmware.orders import Look, Order
+from firmware.profile_actions import Job
+from robotctl.problems import Problem
 
 ABANDONED_AFTER = timedelta(seconds=45)  # past every time-out and read-back window
-FIRST_PAUSE_S = 0.03
-LONGEST_PAUSE_S = 0.25
 Outcome = journal.Outcome
 
 
@@ -40,17 +41,20 @@ def _carry_out(command: Command) -> None:
         return
     try:
         client = client_for(command.robot)
-    except (BadProfile, Unreadable) as error:
-        _end(command, CommandStatus.SENDING, CommandStatus.FAILED, code="bad_wiring", detail=str(error))
+        order = orders.order(client.profile, command.name, command.params)
+    except (BadProfile, Unreadable, Problem) as error:
+        detail = str(error.detail) if isinstance(error, Problem) else str(error)
+        _end(command, CommandStatus.SENDING, CommandStatus.FAILED, code="bad_wiring", detail=detail)
         return
     send_by = time.monotonic() + (command.deadline_at - timezone.now()).total_seconds()
     began_at = timezone.now()
-    try:
-        reply = client.command(command.name, command.params, send_by=send_by, on_late=_late_reply(command.pk))
-    except FirmwareError as error:
-        _not_acknowledged(command, client, error, began_at)
-        return
-    _acknowledged(command, client, reply)
+    with quiet.around(command.robot_id, order.blocks_s):
+        try:
+            reply = order.send(client, send_by=send_by, on_late=_late_reply(command.pk))
+        except FirmwareError as error:
+            _not_acknowledged(command, order, client, error, began_at)
+            return
+        _acknowledged(command, order, client, reply)
 
 
 def end_abandoned(robot_ids: Iterable[int]) -> None:
@@ -102,102 +106,100 @@ def _begin(command: Command) -> bool:
     return command.advance(CommandStatus.ACCEPTED, CommandStatus.SENDING, sent_at=now, attempts=1)
 
 
-def _not_acknowledged(command: Command, client: RobotClient, error: FirmwareError, began_at: datetime) -> None:
+def _not_acknowledged(
+    command: Command, order: Order, client: RobotClient, error: FirmwareError, began_at: datetime
+) -> None:
     if isinstance(error, Rejected):
-        _end(
-            command,
-            CommandStatus.SENDING,
-            CommandStatus.REJECTED,
-            code=error.code,
-            detail=str(error),
-            answered_at=timezone.now(),
-            data={"http_status": error.status},
-        )
+        _refused(command, order, client, error, began_at)
     elif not error.may_have_acted:
-        status = (
-            CommandStatus.EXPIRED
-            if isinstance(error, Busy) and timezone.now() >= command.deadline_at
-            else CommandStatus.FAILED
-        )
+        late = isinstance(error, Busy) and timezone.now() >= command.deadline_at
+        status = CommandStatus.EXPIRED if late else CommandStatus.FAILED
         _end(command, CommandStatus.SENDING, status, code=error.code, detail=str(error), sent_at=None, attempts=0)
     else:
-        answered_at = timezone.now() if error.code == "bad_reply" else None
-        shown, seen = _read_back(command, client) if answered_at else (False, [])
-        if shown:
-            _end(
-                command,
-                CommandStatus.SENDING,
-                CommandStatus.CONFIRMED,
-                detail=f"{error} But the robot shows that it obeys.",
-                seen=seen,
-                sent_at=began_at,
-                answered_at=answered_at,
-            )
+        answered_at = timezone.now() if isinstance(error, BadReply) else None
+        look = readback.watch(order, client) if answered_at and order.look else Look([], False, False)
+        times: dict[str, Any] = {"seen": look.seen, "sent_at": began_at, "answered_at": answered_at}
+        if look.shown:
+            _confirmed(command, CommandStatus.SENDING, f"{error} But the robot shows that it obeys.", **times)
         else:
             detail = f"{error} What the robot did is unknown; look at its state."
-            _end(
-                command,
-                CommandStatus.SENDING,
-                CommandStatus.OUTCOME_UNKNOWN,
-                code=error.code,
-                detail=detail,
-                seen=seen,
-                sent_at=began_at,
-                answered_at=answered_at,
-            )
+            _end(command, CommandStatus.SENDING, CommandStatus.OUTCOME_UNKNOWN, code=error.code, detail=detail, **times)
 
 
-def _acknowledged(command: Command, client: RobotClient, reply: Reply) -> None:
-    spec = client.profile.commands[command.name]
+def _refused(command: Command, order: Order, client: RobotClient, error: Rejected, began_at: datetime) -> None:
+    """The robot said no. Where its profile doubts such words, its state decides."""
+    doubted = error.may_have_acted and order.look is not None
+    look = readback.watch(order, client) if doubted else Look([], False, False)
+    times: dict[str, Any] = {"seen": look.seen, "answered_at": timezone.now()}
+    if error.may_have_acted:
+        times["sent_at"] = began_at
+    data = {"http_status": error.status}
+    if look.shown:
+        detail = f"The robot answered {str(error)!r}, but its state shows that it obeys."
+        _confirmed(command, CommandStatus.SENDING, detail, data=data, **times)
+        return
+    detail = f"{error} Its state did not follow either." if doubted and look.heard else str(error)
+    unknown = error.may_have_acted and not look.heard
+    status = CommandStatus.OUTCOME_UNKNOWN if unknown else CommandStatus.REJECTED
+    _end(command, CommandStatus.SENDING, status, code=error.code, detail=detail, data=data, **times)
+
+
+def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Reply) -> None:
     times: dict[str, Any] = {"sent_at": recorder.moment(reply.sent_at), "answered_at": recorder.moment(reply.ended_at)}
-    if not spec.confirm:
+    if order.look is None:
         detail = "The robot answered; it reports nothing that could confirm it."
         _end(command, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, code="not_observable", detail=detail, **times)
         return
     with transaction.atomic():
         if not command.advance(CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, detail=reply.message[:500], **times):
             return
-        tell(
-            "command.acknowledged",
-            command,
-            outcome=Outcome.OK,
-            data={"http_status": reply.status, "message": reply.message},
-        )
-    shown, seen = _read_back(command, client)
-    if shown:
+        data = {"http_status": reply.status, "message": reply.message}
+        tell("command.acknowledged", command, outcome=Outcome.OK, data=data)
+    if order.job is not None and not _works_at_it(command, order, order.job, client, reply):
+        return
+    look = readback.watch(order, client)
+    if look.shown:
+        _confirmed(command, CommandStatus.ACKNOWLEDGED, "The robot's state shows that it obeys.", seen=look.seen)
+        if order.job is not None and (name := jobs.named(order.job, reply)):
+            threads.start(threads.jobs, jobs.see_through, command.pk, client, order.job, name)
+    elif look.heard:
+        said = reply.message or repr(reply.status)
+        detail = f"The robot answered {said}, but its state did not follow within {order.confirm_within_s:g} s."
+        if order.holds_s:
+            detail += f" It must still hold after {order.holds_s:g} s."
         _end(
-            command,
-            CommandStatus.ACKNOWLEDGED,
-            CommandStatus.CONFIRMED,
-            detail="The robot's state shows that it obeys.",
-            seen=seen,
+            command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="not_obeyed", detail=detail, seen=look.seen
         )
-    elif seen:
-        detail = f"The robot answered {reply.message or reply.status!r}, but its state did not follow within {spec.confirm_within_s:g} s."
-        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="not_obeyed", detail=detail, seen=seen)
     else:
         detail = "The robot answered, but could not be read back. What it did is unknown; look at its state."
         _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
 
 
-def _read_back(command: Command, client: RobotClient) -> tuple[bool, list[Observation]]:
-    """Read the robot until it shows that it obeys or the window closes. Only reads begun after the answer count."""
-    spec = client.profile.commands[command.name]
-    until, pause_s = time.monotonic() + spec.confirm_within_s, FIRST_PAUSE_S
-    latest: dict[str, Observation] = {}
-    while True:
-        for name in client.profile.reads_for(spec.confirm):
-            try:
-                latest[name] = client.read(name)
-            except FirmwareError:
-                latest.pop(name, None)
-        values = {key: value for seen in latest.values() for key, value in seen.values.items()}
-        if conditions.hold(spec.confirm, values, command.params):
-            return True, list(latest.values())
-        if time.monotonic() + pause_s > until:
-            return False, list(latest.values())
-        time.sleep(pause_s)
-        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+def _works_at_it(command: Command, order: Order, job: Job, client: RobotClient, reply: Reply) -> bool:
+    """Whether the job that the robot named has begun; ends the command when it has not."""
+    name = jobs.named(job, reply)
+    if name is None:
+        detail = "The robot's answer names no job. What it does is unknown; look at its state."
+        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="bad_reply", detail=detail)
+        return False
+    within_s = order.confirm_within_s
+    stage = jobs.follow(client, job, name, within_s=within_s, until=("working", "done", "failed"))
+    if stage.name in ("working", "done"):
+        return True
+    if stage.name == "failed":
+        detail = f"The robot's job {name} failed. {stage.why}".strip()
+        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="job_failed", detail=detail)
+    elif stage.name == "waiting":
+        detail = f"The robot's job {name} was not begun within {within_s:g} s; it may begin yet. Look at its state."
+        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="job_waiting", detail=detail)
+    else:
+        detail = f"The robot's job {name} cannot be asked for. {stage.why} Look at its state."
+        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
+    return False
+
+
+def _confirmed(command: Command, expected: str, detail: str, **changes: Any) -> None:
+    _end(command, expected, CommandStatus.CONFIRMED, detail=detail, **changes)
 
 
 def _end(

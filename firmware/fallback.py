@@ -5,18 +5,18 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 Mode = Literal["online", "degraded", "offline", "recovering", "maintenance"]
-Kind = Literal["read", "motion", "stop", "config"]
+Kind = Literal["read", "motion", "stop", "config", "register"]
 
 OFFLINE_AFTER_S = 10.0
 DEGRADED_AFTER_FAILURES = 2
 RECOVERED_AFTER_SUCCESSES = 3
 
 ALLOWED: dict[Mode, frozenset[Kind]] = {
-    "online": frozenset({"read", "motion", "stop", "config"}),
+    "online": frozenset({"read", "motion", "stop", "config", "register"}),
     "degraded": frozenset({"read", "stop"}),
     "recovering": frozenset({"read", "stop"}),
     "offline": frozenset({"stop"}),
-    "maintenance": frozenset({"read", "stop", "config"}),
+    "maintenance": frozenset({"read", "stop", "config", "register"}),
 }
 
 

@@ -1,5 +1,7 @@
 """Robots, what they last said, and what they were told."""
 
+import json
+import re
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -9,7 +11,8 @@ from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models, transaction
 from django.utils import timezone
 
-from firmware import credentials, network, profile
+from firmware import credentials, network, parameters, profile
+from robotctl.problems import Problem
 
 SHORTEST_POLL_S = 0.5
 SHORTEST_POLL_TESTING_S = 0.05
@@ -54,6 +57,7 @@ class Robot(models.Model):
     profile = models.CharField(max_length=40, validators=[check_profile])
     base_url = models.CharField(max_length=200, validators=[network.check_base_url])
     sealed_credentials = models.TextField(blank=True, editable=False)
+    settings = models.JSONField(default=dict, blank=True, help_text="What its profile asks of each robot of its kind.")
     poll_interval_s = models.FloatField(default=1.0, validators=[check_poll_interval, MaxValueValidator(60)])
     enabled = models.BooleanField(default=True)
     simulated = models.BooleanField(default=False, help_text="Not a real machine. Shown wherever the robot is.")
@@ -81,6 +85,14 @@ class Robot(models.Model):
     def clean(self) -> None:
         if self.simulated and settings.ENV.production:
             raise ValidationError({"simulated": "A production system holds no simulated robots."})
+        wanted = profile.load_or_unusable(self.profile).settings
+        try:
+            parameters.check(wanted, self.settings)
+        except Problem as problem:
+            raise ValidationError({"settings": str(problem.detail)}) from problem
+        for name, value in self.settings.items():  # they go into paths and expressions
+            if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,80}", str(value)):
+                raise ValidationError({"settings": f"{name}: use A-Z, a-z, 0-9 and . : _ - only."})
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -91,9 +103,10 @@ class Robot(models.Model):
         self.sealed_credentials = credentials.seal(clear)
 
     @property
-    def wiring(self) -> tuple[str, str, str]:
+    def wiring(self) -> tuple[str, ...]:
         """What a client is built from; when it changes, a new client is due."""
-        return self.base_url, self.profile, self.sealed_credentials
+        settings_ = json.dumps(self.settings, sort_keys=True)
+        return self.base_url, self.profile, profile.version(self.profile), self.sealed_credentials, settings_
 
 
 class StopStatus(models.TextChoices):
@@ -132,6 +145,7 @@ class RobotState(models.Model):
     stop_left_at = models.DateTimeField(null=True)
     stop_attempts = models.IntegerField(default=0)
     resetting_until = models.DateTimeField(null=True)
+    quiet_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.robot_id} at {self.seq}"
@@ -157,6 +171,42 @@ class Transition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.robot_id}: {self.old} → {self.new}"
+
+
+class Equipment(models.Model):
+    """A part of a robot as it last told it: its modules, one module's registers, a scan, a group of settings."""
+
+    robot = models.ForeignKey(Robot, on_delete=models.CASCADE, related_name="equipment")
+    part = models.CharField(max_length=120)
+    document = models.JSONField(default=dict)
+    observed_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=300, blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["robot", "part"], name="one_row_per_part")]
+
+    def __str__(self) -> str:
+        return f"{self.part} of {self.robot_id}"
+
+
+class DesiredSetting(models.Model):
+    """What somebody wants a setting to be; where the robot reports another value, it has drifted."""
+
+    robot = models.ForeignKey(Robot, on_delete=models.CASCADE, related_name="desired_settings")
+    group = models.CharField(max_length=60)
+    name = models.CharField(max_length=60)
+    value = models.JSONField()
+    by = models.CharField(max_length=150)
+    at = models.DateTimeField()
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["robot", "group", "name"], name="one_desire_per_setting")]
+
+    def __str__(self) -> str:
+        return f"{self.group}.{self.name} = {self.value!r}"
 
 
 class CommandStatus(models.TextChoices):

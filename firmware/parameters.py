@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from firmware.profile_language import Param
+from firmware.profile_actions import Param
 from robotctl.problems import Problem
 
 KINDS = {"number": "a number", "integer": "a whole number", "text": "text", "flag": "true or false"}
@@ -35,6 +35,20 @@ def check(specs: Mapping[str, Param], given: Any) -> dict[str, Any]:
     if errors:
         raise Problem(400, "invalid", " ".join(f"{name}: {words[0]}" for name, words in errors.items()), errors=errors)
     return filled
+
+
+def sent(specs: Mapping[str, Param], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as the robot wants them: in its unit, its words."""
+    return {name: _sent(specs[name], value) if name in specs else value for name, value in params.items()}
+
+
+def _sent(spec: Param, value: Any) -> Any:
+    if spec.sent:
+        return spec.sent[str(value)]
+    if spec.scale == 1.0 or isinstance(value, str | bool):
+        return value
+    scaled = round(value * spec.scale, 9)
+    return int(scaled) if scaled.is_integer() else scaled
 
 
 def typed(spec: Param, value: Any) -> tuple[str | None, Any]:

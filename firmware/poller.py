@@ -18,7 +18,7 @@ import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import execution, leases, presence, profile, recorder, stop, threads
+from firmware import execution, leases, presence, profile, quiet, recorder, setup, stop, threads
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -30,6 +30,7 @@ READERS = 64
 BATCH_LIMIT = 500
 GATHER_S = 0.04
 KEEP_EVERY_S = 2.0
+STEP_ASIDE_EVERY_S = 0.25  # shorter than quiet.NOTICED_WITHIN_S
 QUEUE_LIMIT = 20_000
 STANDING_ORDER_AFTER = timedelta(seconds=stop.ANSWER_WITHIN_S)
 
@@ -66,6 +67,7 @@ class PollLoop:
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
         self.schedules: dict[int, Schedule] = {}
         self.standing: set[int] = set()  # robots whose stop is not confirmed
+        self.quiet: set[int] = set()  # robots that answer nobody for some seconds
         self._stopping_now: set[int] = set()
         self._lock = threading.Lock()
         self._contacts: queue.Queue[Contact | None] = queue.Queue(QUEUE_LIMIT)
@@ -111,7 +113,7 @@ class PollLoop:
         nearest = now + 0.25
         with self._lock:
             for schedule in self.schedules.values():
-                if schedule.busy:
+                if schedule.busy or schedule.robot.pk in self.quiet:
                     continue
                 names = schedule.take_due(now)
                 if names:
@@ -170,6 +172,9 @@ class PollLoop:
             for row in rows:
                 (self.standing.add if _stop_stands(row) else self.standing.discard)(row.robot_id)
         self._give_standing_orders(row.robot_id for row in rows)
+        for row in rows:
+            if (schedule := self.schedules.get(row.robot_id)) is not None:
+                setup.make_due(schedule.robot, schedule.client, row)
 
     def _with_database(self, work: Callable[[], object]) -> None:
         """Do it; when the database is away say so once, and go on: the next read brings the state again."""
@@ -209,9 +214,16 @@ class PollLoop:
 
     # --- share ------------------------------------------------------------------------------------------------------
     def _keep_share(self) -> None:
+        keep_at = 0.0
         while not self._over.is_set():
-            self._with_database(self._keep)
-            self._over.wait(KEEP_EVERY_S)
+            if time.monotonic() >= keep_at:
+                self._with_database(self._keep)
+                keep_at = time.monotonic() + KEEP_EVERY_S
+            self._with_database(self._step_aside)
+            self._over.wait(STEP_ASIDE_EVERY_S)
+
+    def _step_aside(self) -> None:
+        self.quiet = quiet.robots()
 
     def _keep(self) -> None:
         mine = leases.hold_share(self.owner, timezone.now())

@@ -1,31 +1,93 @@
-"""A profile: one TOML file that says how a kind of robot is spoken to. Loaded once, validated whole, then only read."""
+"""A profile: one TOML file that says how a kind of robot is spoken to. Loaded once, validated whole, then only read.
 
-import functools
+Shipped ones are in `firmware/profiles/`, one's own in `$ROBOTCTL_VAR/profiles/`. A file that changes is read again within a
+second; while it is wrong, the last one that was right goes on: a typo takes no robot's stop away.
+"""
+
 import re
+import time
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import structlog
+from django.conf import settings
 
-from firmware import profile_checks
+from firmware import profile_checks, profile_structure
 from firmware.errors import BadProfile
-from firmware.profile_language import MACHINE_STATE, About, Field, Profile, Read, Source, Stop
+from firmware.profile_actions import Stop
+from firmware.profile_language import Profile
+from firmware.profile_reads import About, Field, Read, Source
+from firmware.profile_structure import Fault
+from firmware.profile_words import MACHINE_STATE
 
-FOLDER = Path(__file__).parent / "profiles"
+SHIPPED = Path(__file__).parent / "profiles"
+LOOK_AGAIN_S = 1.0
+log = structlog.get_logger(__name__)
+
+
+def folders() -> list[Path]:
+    """Where profiles are, one's own first."""
+    return [Path(settings.ENV.var) / "profiles", SHIPPED]
 
 
 def available() -> list[str]:
     """The names of the installed profiles."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted({path.stem for folder in folders() for path in folder.glob("*.toml")})
 
 
-@functools.cache
+@dataclass
+class _Loaded:
+    profile: Profile
+    version: str
+    looked_at: float  # monotonic
+
+
+_loaded: dict[str, _Loaded] = {}
+
+
 def load(name: str) -> Profile:
     """The installed profile `name`. Raises BadProfile with file, key and reason."""
-    path = FOLDER / f"{name}.toml"
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) or not path.is_file():
-        raise BadProfile(f"{name}.toml", "", f"there is no such profile; installed are {', '.join(available())}")
-    return parse(path.read_text(), path.name)
+    return _current(name).profile
+
+
+def version(name: str) -> str:
+    """Changes when the profile's file does; empty when there is none that can be used."""
+    try:
+        return _current(name).version
+    except BadProfile:
+        return ""
+
+
+def _current(name: str) -> _Loaded:
+    known = _loaded.get(name)
+    now = time.monotonic()
+    if known is not None and now - known.looked_at < LOOK_AGAIN_S:
+        return known
+    path = _path(name)
+    stat = path.stat()
+    found = f"{path}:{stat.st_mtime_ns}:{stat.st_size}"
+    if known is not None and known.version.split("|")[0] == found:
+        known.looked_at = now
+        return known
+    try:
+        _loaded[name] = _Loaded(parse(path.read_text(), path.name), found, now)
+    except BadProfile as error:
+        if known is None:
+            raise
+        log.warning("profile.not_usable", file=path.name, error=str(error))  # once for each change of the file
+        _loaded[name] = _Loaded(known.profile, f"{found}|{known.version}", now)
+    return _loaded[name]
+
+
+def _path(name: str) -> Path:
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        for folder in folders():
+            if (folder / f"{name}.toml").is_file():
+                return folder / f"{name}.toml"
+    _loaded.pop(name, None)
+    raise BadProfile(f"{name}.toml", "", f"there is no such profile; installed are {', '.join(available())}")
 
 
 # Stands in where a robot's own profile cannot be loaded, so that the robot is shown, with nothing read, and not a crash.
@@ -46,14 +108,27 @@ def load_or_unusable(name: str) -> Profile:
 
 
 def parse(text: str, file: str) -> Profile:
-    """A profile from TOML text. Raises BadProfile with file, key and reason."""
-    try:
-        profile = msgspec.convert(tomllib.loads(text), Profile)
-    except tomllib.TOMLDecodeError as error:
-        raise BadProfile(file, "", f"not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at `$")
-        raise BadProfile(file, where.strip("`.") or "(top)", reason) from error
-    for key, reason in profile_checks.problems(profile):
-        raise BadProfile(file, key, reason)
+    """A profile from TOML text. Raises BadProfile with file, key and reason of the first thing that is wrong."""
+    profile, faults = examine(text)
+    for fault in faults:
+        raise BadProfile(file, fault.key, fault.reason)
+    assert profile is not None
     return profile
+
+
+def examine(text: str) -> tuple[Profile | None, list[Fault]]:
+    """The profile in `text`, if its structure is right, and everything that is wrong with it, with line and example."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+)", str(error))
+        return None, [Fault("", f"not TOML: {error}", line=int(place[1]) if place else None)]
+    found = list(profile_structure.faults(raw))
+    profile = None if found else msgspec.convert(raw, Profile)
+    if profile is not None:
+        found = list(profile_checks.problems(profile))
+    told = [
+        Fault(key, reason, profile_structure.line_of(text, key), profile_structure.example(key))
+        for key, reason in found
+    ]
+    return profile, told

@@ -1,61 +1,116 @@
 """What is wrong with a profile that its types alone do not see: (key, reason), each with the mend in its words."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 import jmespath
+import msgspec
 from jmespath.exceptions import JMESPathError
 
 from firmware import parameters
-from firmware.profile_language import (
-    MACHINE_STATE,
-    MACHINE_STATES,
-    Action,
-    Command,
-    Condition,
-    Near,
-    Param,
-    Profile,
-    Read,
-    placeholders,
-)
+from firmware.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens
+from firmware.profile_actions import Command, Param
+from firmware.profile_language import Profile
+from firmware.profile_words import MACHINE_STATE, MACHINE_STATES, Condition, Near, placeholders
 
 Problems = Iterator[tuple[str, str]]
+RESERVED = frozenset({"register_write", "configure", "stop", "reset"})
+TAKEN = frozenset({"token", "job", "module", "register", "value", "values", "key"})
 
 
 def problems(profile: Profile) -> Problems:
     """All that is wrong with `profile`, in the order of the file's parts."""
-    yield from _path_problems(profile)
+    yield from _expression_problems(profile)
     yield from _field_problems(profile)
-    actions: dict[str, Action] = {f"commands.{name}": command for name, command in profile.commands.items()}
-    actions |= {"stop": profile.stop} | ({"reset": profile.reset} if profile.reset else {})
-    reads: dict[str, Read | Action] = {f"reads.{name}": read for name, read in profile.reads.items()}
-    for key, part in (reads | actions).items():
-        if part.token is not None and part.token not in profile.auth.tokens:
-            yield f"{key}.token", f"{part.token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens)})"
-    if profile.auth.read_token is not None and profile.auth.read_token not in profile.auth.tokens:
-        yield (
-            "auth.read_token",
-            f"{profile.auth.read_token!r} is not one of auth.tokens ({', '.join(profile.auth.tokens)})",
-        )
+    yield from _token_problems(profile)
+    yield from _reply_problems(profile)
     if profile.reset:
         yield from _state_problems("reset.from_states", profile.reset.from_states)
     for name, command in profile.commands.items():
         yield from _command_problems(profile, name, command)
+    if any(rule_problems := list(_rule_problems(profile))):
+        yield from rule_problems
+        return  # conditions cannot be followed through them
     yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
     if not profile.stop.stopped:
         yield "stop.stopped", "must say how a stopped robot reads; without it a stop could never be confirmed"
+    for name, call in profile.setup.items():
+        yield from _condition_problems(profile, f"setup.{name}.when", call.when, set())
+    yield from equipment_problems(profile)
+    yield from _placeholder_problems(profile)
 
 
-def _path_problems(profile: Profile) -> Problems:
-    paths = {"replies.refused": profile.replies.refused, "replies.message": profile.replies.message}
-    paths |= {f"reads.{name}.taken_at": read.taken_at for name, read in profile.reads.items() if read.taken_at}
-    for name, field in profile.fields.items():
-        paths |= {f"fields.{name}.from[{i}].path": source.path for i, source in enumerate(field.sources)}
-    for key, path in paths.items():
+def _expression_problems(profile: Profile) -> Problems:
+    """Every JMESPath of the file, wherever the language has one."""
+    raw = msgspec.to_builtins(profile)
+    named = {
+        "replies.refused": profile.replies.refused,
+        "replies.message": profile.replies.message,
+        **{
+            f"reads.{name}.{key}": path
+            for name, read in profile.reads.items()
+            for key, path in (("taken_at", read.taken_at), ("clock", read.clock), ("alive", read.alive))
+        },
+        **{
+            f"fields.{name}.from[{i}].path": source.path
+            for name, field in profile.fields.items()
+            for i, source in enumerate(field.sources)
+        },
+        **{
+            f"commands.{name}.job.{key}": getattr(command.job, key)
+            for name, command in profile.commands.items()
+            if command.job
+            for key in ("id", "state", "why")
+        },
+        **equipment_expressions(profile, raw),
+    }
+    for key, path in named.items():
+        if path is None:
+            continue
         try:
             jmespath.compile(path)
         except JMESPathError as error:
             yield key, f"not a JMESPath expression: {str(error).splitlines()[0]}"
+    for name, read in profile.reads.items():
+        if read.pattern is not None:
+            yield from _pattern_problems(f"reads.{name}.pattern", read.pattern)
+
+
+def _pattern_problems(key: str, pattern: str) -> Problems:
+    try:
+        if not re.compile(pattern).groupindex:
+            yield key, "names no group; (?P<state>...) becomes `state`"
+    except re.error as error:
+        yield key, f"not a regular expression: {error}"
+
+
+def _token_problems(profile: Profile) -> Problems:
+    known = profile.auth.tokens
+    holders: dict[str, str | None] = {f"reads.{name}.token": read.token for name, read in profile.reads.items()}
+    holders |= {f"commands.{name}.token": command.token for name, command in profile.commands.items()}
+    holders |= {f"commands.{n}.job.token": c.job.token for n, c in profile.commands.items() if c.job}
+    holders |= {f"setup.{name}.token": call.token for name, call in profile.setup.items()}
+    holders |= {"stop.token": profile.stop.token, "auth.read_token": profile.auth.read_token}
+    holders |= {"reset.token": profile.reset.token} if profile.reset else {}
+    holders |= equipment_tokens(profile)
+    for key, token in holders.items():
+        if token is not None and token not in known:
+            yield key, f"{token!r} is not one of auth.tokens ({', '.join(known) or 'there are none'})"
+    if profile.auth.template and "$token" not in profile.auth.template:
+        yield "auth.template", "must say where the token goes: $token"
+
+
+def _reply_problems(profile: Profile) -> Problems:
+    """A status cannot mean two things."""
+    meanings: dict[int, str] = {}
+    for kind in ("not_now", "not_allowed", "not_found", "unreachable"):
+        for status in getattr(profile.replies, kind):
+            if status in meanings:
+                yield f"replies.{kind}", f"{status} is in replies.{meanings[status]}, too; it can mean one thing"
+            meanings[status] = kind
+    for name, read in profile.reads.items():
+        for status in set(read.accept) & set(read.absent):
+            yield f"reads.{name}.absent", f"{status} is in `accept`, too; either it tells something, or nothing"
 
 
 def _field_problems(profile: Profile) -> Problems:
@@ -63,27 +118,56 @@ def _field_problems(profile: Profile) -> Problems:
         yield f"fields.{MACHINE_STATE}", "is missing; every robot must say what state it is in"
         return
     for name, field in profile.fields.items():
-        if not field.sources:
+        if not field.sources and not field.rules:
             yield f"fields.{name}.from", "names no source"
+        if field.sources and field.rules:
+            yield f"fields.{name}.rules", "a value is found in replies (`from`) or follows from other fields (`rules`)"
         for index, source in enumerate(field.sources):
             if source.read not in profile.reads:
                 yield f"fields.{name}.from[{index}].read", f"{source.read!r}: reads are {', '.join(profile.reads)}"
-    for raw, state in profile.fields[MACHINE_STATE].map.items():
-        yield from _state_problems(f"fields.{MACHINE_STATE}.map.{raw}", [state])
-    if not profile.fields[MACHINE_STATE].map:
+        if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
+            yield f"fields.{name}.minimum", f"no value is at least {field.minimum:g} and at most {field.maximum:g}"
+    yield from _machine_state_problems(profile)
+
+
+def _machine_state_problems(profile: Profile) -> Problems:
+    state = profile.fields[MACHINE_STATE]
+    for raw, word in state.map.items():
+        yield from _state_problems(f"fields.{MACHINE_STATE}.map.{raw}", [word])
+    if state.sources and not state.map:
         yield f"fields.{MACHINE_STATE}.map", "must map the robot's words to machine states"
+    for index, rule in enumerate(state.rules):
+        yield from _state_problems(f"fields.{MACHINE_STATE}.rules[{index}].value", [rule.value])
+
+
+def _rule_problems(profile: Profile) -> Problems:
+    for name, field in profile.fields.items():
+        for index, rule in enumerate(field.rules):
+            key = f"fields.{name}.rules[{index}].when"
+            for other in rule.when:
+                if other in profile.fields and not profile.fields[other].sources:
+                    yield key, f"{other!r} follows from other fields itself; a rule rests on what is read"
+            yield from _condition_problems(profile, key, [rule.when], set())
+        if field.rules and not any(rule.when for rule in field.rules):
+            yield f"fields.{name}.rules", "rests on no field"
 
 
 def _command_problems(profile: Profile, name: str, command: Command) -> Problems:
     key = f"commands.{name}"
     yield from _state_problems(f"{key}.states", command.states)
+    if name in RESERVED:
+        yield key, f"{name!r} is the name of something that robotctl does itself; take another"
+    if command.job and "job" not in set(placeholders(command.job.path)):
+        yield f"{key}.job.path", "must say where the job's name goes: $job"
     for param_name, param in command.params.items():
         yield from _param_problems(f"{key}.params.{param_name}", param)
-    for missing in sorted(set(placeholders([command.body, command.path])) - command.params.keys()):
-        yield f"{key}.body", f"${missing} is not one of the command's params"
-    if command.kind == "motion" and command.observable and not command.confirm:
+    known = command.params.keys() | profile.settings.keys()
+    for part, template in (("body", command.body), ("path", command.path)):
+        for missing in sorted(set(placeholders(template)) - known):
+            yield f"{key}.{part}", f"${missing} is not one of the command's params"
+    if command.kind == "motion" and command.observable and not command.confirm and not command.job:
         yield f"{key}.confirm", "must say how the robot shows that it obeys; if nothing can, say observable = false"
-    if not command.observable and (command.confirm or command.done):
+    if not command.observable and (command.confirm or command.done or command.job):
         yield f"{key}.observable", "is false, yet confirm or done says what would show it"
     yield from _condition_problems(profile, f"{key}.confirm", command.confirm, set(command.params))
     yield from _condition_problems(profile, f"{key}.done", command.done, set(command.params))
@@ -94,6 +178,11 @@ def _param_problems(key: str, param: Param) -> Problems:
         yield key, f"no value is at least {param.minimum:g} and at most {param.maximum:g}"
     elif param.default is not None and (problem := parameters.typed(param, param.default)[0]):
         yield f"{key}.default", problem
+    elif param.example is not None and (problem := parameters.typed(param, param.example)[0]):
+        yield f"{key}.example", problem
+    for choice in param.choices if param.sent else ():
+        if choice not in param.sent:
+            yield f"{key}.sent", f"does not say what {choice!r} is sent as"
 
 
 def _condition_problems(profile: Profile, key: str, conditions: list[Condition], params: set[str]) -> Problems:
@@ -107,6 +196,18 @@ def _condition_problems(profile: Profile, key: str, conditions: list[Condition],
                 yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
             for missing in sorted(set(placeholders(getattr(expected, "near", expected))) - params):
                 yield key, f"${missing} is not one of the command's params"
+
+
+def _placeholder_problems(profile: Profile) -> Problems:
+    """Paths that take nothing but the robot's own settings."""
+    paths = {f"reads.{name}.path": read.path for name, read in profile.reads.items()}
+    paths |= {"stop.path": profile.stop.path} | ({"reset.path": profile.reset.path} if profile.reset else {})
+    paths |= {f"setup.{name}.path": call.path for name, call in profile.setup.items()}
+    for key, path in paths.items():
+        for missing in sorted(set(placeholders(path)) - profile.settings.keys()):
+            yield key, f"${missing} is not one of settings ({', '.join(profile.settings) or 'there are none'})"
+    for name in profile.settings.keys() & TAKEN:
+        yield f"settings.{name}", f"${name} stands for something else already; take another name"
 
 
 def _state_problems(key: str, states: Iterable[object]) -> Problems:

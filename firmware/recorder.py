@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
@@ -18,12 +19,14 @@ from accounts.journal import iso
 from accounts.models import JournalEntry
 from firmware import conditions, fallback, profile, state
 from firmware.client import Observation
-from firmware.errors import FirmwareError, Rejected
+from firmware.errors import FirmwareError, Frozen, Rejected
 from firmware.models import Command, CommandStatus, Robot, RobotState, StopStatus, Transition
-from firmware.profile_language import MACHINE_STATE, Profile
+from firmware.profile_language import Profile
+from firmware.profile_words import MACHINE_STATE
 from robotctl import events
 
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]
+BOOT_MOVED_S = 3.0
 RESTART_TOLD_FOR = timedelta(seconds=20)  # several counters tell of the same restart
 ARRIVAL_WATCHED_FOR = timedelta(hours=1)
 
@@ -105,9 +108,16 @@ def apply(row: RobotState, contact: Contact) -> list[JournalEntry]:
     for name, value in seen.values.items():
         if name not in row.readings or row.readings[name][1] < seen.began_at:  # a read begun before never overwrites
             row.readings[name] = [value, seen.began_at]
-    if MACHINE_STATE in seen.values:
-        told += _watch_stop(row, spec, seen)
+    follows = conditions.derived(spec, row.readings)
+    row.readings |= {name: list(reading) for name, reading in follows.items()}
+    if stop_fields(spec) & (seen.values.keys() | follows.keys()):
+        told += _watch_stop(row, spec, moment(seen.began_at), moment(seen.ended_at))
     return told
+
+
+def stop_fields(spec: Profile) -> set[str]:
+    """The fields that show a stopped robot."""
+    return {name for condition in spec.stop.stopped for name in condition}
 
 
 def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bool) -> None:
@@ -116,7 +126,7 @@ def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bo
     if of_state or error.code in ("unreachable", "no_reply"):
         row.failures += 1
         row.successes = 0
-    if isinstance(error, Rejected):  # it said no, but it is there
+    if isinstance(error, Rejected | Frozen):  # it says no, or nothing new, but it is there
         row.last_contact_at = at
 
 
@@ -126,54 +136,64 @@ def moment(epoch_s: float) -> datetime:
 
 
 def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[JournalEntry]:
-    """A counter that only a restart takes back has fallen."""
-    known = (
-        (name, value) for name, value in seen.values.items() if name in spec.fields
-    )  # the profile may have changed
-    recently = row.restarted_at is not None and moment(seen.began_at) - row.restarted_at < RESTART_TOLD_FOR
-    for name, value in () if recently else known:
-        before = row.readings.get(name)
-        if spec.fields[name].restart_when_falling and before and before[1] < seen.began_at and value < before[0]:
+    """A counter that only a restart takes back has fallen, or the robot has been up for less time than has passed."""
+    if row.restarted_at is not None and moment(seen.began_at) - row.restarted_at < RESTART_TOLD_FOR:
+        return []
+    for name, value in seen.values.items():
+        field, before = spec.fields.get(name), row.readings.get(name)  # the profile may have changed
+        if field is None or before is None or before[1] >= seen.began_at:
+            continue
+        fell = field.restart_when_falling and value < before[0]
+        if fell or (field.uptime and _booted_between(before, value, seen.began_at)):
             row.restarted_at = moment(seen.began_at)
-            return [
-                journal.entry(
-                    "robot.restarted",
-                    row.robot.slug,
-                    robot=row.robot.slug,
-                    data={name: [before[0], value]},
-                )
-            ]
+            slug = row.robot.slug
+            return [journal.entry("robot.restarted", slug, robot=slug, data={name: [before[0], value]})]
     return []
 
 
-def _watch_stop(row: RobotState, spec: Profile, seen: Observation) -> list[JournalEntry]:
+def _booted_between(before: list[Any], uptime_s: float, at: float) -> bool:
+    """Whether the moment of boot has moved: uptimes are rounded, and a robot's clock may be a little slow."""
+    moved_s = (at - uptime_s) - (before[1] - before[0])
+    return bool(moved_s > max(BOOT_MOVED_S, 0.05 * (at - before[1])))
+
+
+def _watch_stop(row: RobotState, spec: Profile, began_at: datetime, ended_at: datetime) -> list[JournalEntry]:
     """A latched stop: has the robot been read as stopped since the last attempt ended; has it left by itself?"""
     if not row.stop_latched:
         return []
-    stopped = conditions.hold(spec.stop.stopped, seen.values)
     if row.stop_status != StopStatus.CONFIRMED:
-        since = row.stop_answered_at
-        if stopped and since is not None and moment(seen.began_at) > since and not motion_unanswered([row.robot_id]):
-            return [confirm_stop(row, moment(seen.ended_at))]
+        stopped = _reads_stopped(row, spec, row.stop_answered_at)
+        if stopped and not motion_unanswered([row.robot_id]):
+            return [confirm_stop(row, ended_at)]
         return []
-    resetting = row.resetting_until is not None and row.resetting_until > moment(seen.began_at)
-    confirmed_before = row.stop_confirmed_at is not None and row.stop_confirmed_at < moment(seen.began_at)
-    if not stopped and row.stop_left_at is None and not resetting and confirmed_before:
-        row.stop_left_at = moment(seen.began_at)
-        data = {"machine_state": seen.values[MACHINE_STATE]}
+    stopped = _reads_stopped(row, spec, row.stop_confirmed_at)
+    resetting = row.resetting_until is not None and row.resetting_until > began_at
+    if stopped is False and row.stop_left_at is None and not resetting:
+        row.stop_left_at = began_at
+        slug, machine = row.robot.slug, row.observed(MACHINE_STATE)[0]
         return [
             journal.entry(
                 "stop.left",
-                row.robot.slug,
-                robot=row.robot.slug,
+                slug,
+                robot=slug,
                 outcome=journal.Outcome.FAILED,
                 reason="the robot left its stop by itself",
-                data=data,
+                data={"machine_state": machine},
             )
         ]
     if stopped:
         row.stop_left_at = None
     return []
+
+
+def _reads_stopped(row: RobotState, spec: Profile, since: datetime | None) -> bool | None:
+    """Whether the robot reads stopped by what was read since then; None: that is not known."""
+    if since is None:
+        return None
+    values = {name: value for name, (value, at) in row.readings.items() if moment(at) > since}
+    if conditions.hold(spec.stop.stopped, values):
+        return True
+    return False if stop_fields(spec) <= values.keys() else None
 
 
 def confirm_stop(row: RobotState, at: datetime) -> JournalEntry:

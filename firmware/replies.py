@@ -4,6 +4,7 @@ import functools
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,16 +12,35 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from firmware.errors import FirmwareError
-from firmware.profile_language import PLACEHOLDER, Field, Read
+from firmware.profile_reads import Field, Value
+from firmware.profile_words import PLACEHOLDER
 
 
-def taken_at(read: Read, reply: Any, began_at: float) -> float | None:
-    """Since when the values of a reply hold at the latest (epoch s); None: the robot should have said it and did not."""
-    if read.taken_at is None:
+def instant(said: Any) -> float | None:
+    """A time as robots write it, as epoch seconds: epoch s, ms or µs (told apart by size), or ISO 8601 (UTC if it says none)."""
+    if isinstance(said, str):
+        try:
+            told = datetime.fromisoformat(said)
+            return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) < 1e17:  # NaN is not
+        return None
+    return float(said) / (1e6 if abs(said) >= 1e14 else 1e3 if abs(said) >= 1e11 else 1)
+
+
+def taken_at(path: str | None, clock: str | None, reply: Any, began_at: float) -> float | None:
+    """Since when the values of a reply hold at the latest (epoch s); None: the robot should have said it and did not.
+
+    With `clock`, the robot's own present time, the age is told by its clock alone, however wrong that is.
+    """
+    if path is None:
         return began_at
-    said = find(read.taken_at, reply)
-    sound = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 1e15  # NaN is not
-    return min(float(said), began_at) if sound else None
+    taken = instant(find(path, reply))
+    if taken is None or clock is None:
+        return None if taken is None else min(taken, began_at)
+    present = instant(find(clock, reply))
+    return None if present is None else began_at - max(0.0, present - taken)
 
 
 def printable(text: str) -> str:
@@ -58,22 +78,30 @@ def extract(spec: Field, read: str, reply: Any) -> Any:
     for source in spec.sources:
         if source.read != read:
             continue
-        value = convert(spec, find(source.path, reply), source.scale, source.offset)
+        raw = find(source.path, reply)
+        if source.bit is not None:
+            raw = bool(raw >> source.bit & 1) if isinstance(raw, int) and not isinstance(raw, bool) else None
+        value = convert(spec, raw, source.scale, source.offset)
         if value is not None:
             return value
     return None
 
 
-def convert(spec: Field, raw: Any, scale: float = 1.0, offset: float = 0.0) -> Any:
+def convert(spec: Value, raw: Any, scale: float = 1.0, offset: float = 0.0) -> Any:
     """A raw value as the field's type; None when it is none. A word that the map does not know is "unknown"."""
     if raw is None:
         return None
     if spec.map:
-        return spec.map.get(str(raw), "unknown")
+        return spec.map.get(word(raw), "unknown")
     if spec.type == "flag":
-        return raw if isinstance(raw, bool) else None
+        return raw if isinstance(raw, bool) else bool(raw) if raw in (0, 1) else None
     if spec.type == "text":
-        return printable(str(raw)[:200]) if isinstance(raw, str | int | float) else None
+        return printable(word(raw)[:200]) if isinstance(raw, str | int | float) else None
+    if spec.type == "time":
+        at = instant(raw)
+        return (
+            None if at is None or not 0 <= at < 1e11 else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        )
     if isinstance(raw, bool) or not isinstance(raw, int | float | str):
         return None
     try:
@@ -83,6 +111,24 @@ def convert(spec: Field, raw: Any, scale: float = 1.0, offset: float = 0.0) -> A
     low, high = spec.minimum, spec.maximum
     sound = math.isfinite(number) and (low is None or number >= low) and (high is None or number <= high)
     return round(number, 9) if sound else None
+
+
+def word(raw: Any) -> str:
+    """A raw value as it is written in a profile: whole numbers without a point, true and false as in JSON."""
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    return str(int(raw)) if isinstance(raw, float) and raw.is_integer() else str(raw)
+
+
+def entries(path: str, reply: Any) -> list[dict[str, Any]]:
+    """The entries of a list in a reply; of an object its values, each with its `key`. What is no object becomes `value`."""
+    found = find(path, reply)
+    pairs = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    keyed = isinstance(found, dict)
+    return [
+        ({"key": key} if keyed else {}) | (entry if isinstance(entry, dict) else {"value": entry})
+        for key, entry in pairs
+    ]
 
 
 def path_part(value: Any) -> str:

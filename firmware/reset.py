@@ -13,9 +13,10 @@ from firmware import conditions, recorder, stopping
 from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
-from firmware.errors import BadProfile, FirmwareError
+from firmware.errors import BadProfile, FirmwareError, Rejected
 from firmware.models import Robot, RobotState
-from firmware.profile_language import MACHINE_STATE, Profile
+from firmware.profile_language import Profile
+from firmware.profile_words import MACHINE_STATE
 from robotctl.problems import Problem
 
 PAUSE_S = 0.1
@@ -39,7 +40,8 @@ def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
     try:
         status, code, detail = _leave(client, seen)
     except FirmwareError as error:
-        status = "rejected" if error.code == "rejected" else "outcome_unknown" if error.may_have_acted else "failed"
+        refused = isinstance(error, Rejected)
+        status = "rejected" if refused else "outcome_unknown" if error.may_have_acted else "failed"
         code, detail = error.code, str(error)
     status, code, detail = _finish(robot, reason, until, (status, code, detail), seen)
     return {
@@ -70,9 +72,8 @@ def _begin(robot: Robot, spec: Profile, reason: str) -> datetime:
 
 def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | None, str]:
     spec = client.profile
-    first = client.read(spec.state_read)
-    seen.append(first)
-    if _is_stopped(spec, first):
+    seen[:] = _look(client)
+    if _is_stopped(spec, seen):
         if spec.reset is None:
             return "failed", "no_reset", "This kind of robot offers no reset; bring it out of its stop at the robot."
         client.reset()
@@ -80,8 +81,8 @@ def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | Non
     until, out_since = time.monotonic() + leave_within_s + hold_s, None
     while time.monotonic() < until:
         began = time.monotonic()
-        seen[:] = [client.read(spec.state_read)]
-        if _is_stopped(spec, seen[0]):
+        seen[:] = _look(client)
+        if _is_stopped(spec, seen):
             if out_since is not None:
                 return (
                     "failed",
@@ -91,24 +92,26 @@ def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | Non
         else:
             out_since = out_since or began
             if began - out_since >= hold_s:
-                return (
-                    "confirmed",
-                    None,
-                    f"The robot reads {seen[0].values.get(MACHINE_STATE)} and has stayed so for {hold_s:g} s.",
-                )
+                return "confirmed", None, f"The robot reads {_machine(spec, seen)} and has stayed so for {hold_s:g} s."
         time.sleep(PAUSE_S)
-    return (
-        "failed",
-        "not_obeyed",
-        f"The robot still reads {seen[0].values.get(MACHINE_STATE)} after {leave_within_s:g} s.",
-    )
+    return "failed", "not_obeyed", f"The robot still reads {_machine(spec, seen)} after {leave_within_s:g} s."
 
 
-def _is_stopped(spec: Profile, seen: Observation) -> bool:
+def _look(client: RobotClient) -> list[Observation]:
+    """All that tells whether it is stopped. Raises FirmwareError."""
+    return [client.read(name) for name in client.profile.reads_for(client.profile.stop.stopped)]
+
+
+def _machine(spec: Profile, seen: list[Observation]) -> Any:
+    return conditions.values_of(spec, seen).get(MACHINE_STATE)
+
+
+def _is_stopped(spec: Profile, seen: list[Observation]) -> bool:
     """Stopped, or in a state that a reset is there for; a state that is not told counts as stopped."""
-    machine = seen.values.get(MACHINE_STATE)
+    values = conditions.values_of(spec, seen)
     from_states = spec.reset.from_states if spec.reset else []
-    return machine is None or machine in from_states or conditions.hold(spec.stop.stopped, seen.values)
+    machine = values.get(MACHINE_STATE)
+    return machine is None or machine in from_states or conditions.hold(spec.stop.stopped, values)
 
 
 def _finish(

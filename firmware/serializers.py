@@ -8,6 +8,8 @@ from rest_framework import serializers
 from firmware import recorder
 from firmware.models import Robot, Site
 
+CHECKED_TOGETHER: dict[str, Any] = {"simulated": False, "profile": "", "settings": {}}
+
 
 class RobotSerializer(serializers.ModelSerializer[Robot]):
     """A robot in the registry. `credentials` go in and never come out; changing `base_url` clears them."""
@@ -25,6 +27,7 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
             "base_url",
             "credentials",
             "credentials_set",
+            "settings",
             "poll_interval_s",
             "enabled",
             "simulated",
@@ -40,7 +43,8 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is not None and "slug" in attrs and attrs["slug"] != self.instance.slug:
             raise serializers.ValidationError({"slug": "A robot keeps its slug; register another robot."})
-        trial = Robot(simulated=attrs.get("simulated", getattr(self.instance, "simulated", False)))
+        held = {name: getattr(self.instance, name, default) for name, default in CHECKED_TOGETHER.items()}
+        trial = Robot(**{name: attrs.get(name, value) for name, value in held.items()})
         trial.clean()
         return attrs
 
@@ -66,6 +70,23 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
         instance.save()
         recorder.rewired(instance, *before)
         return instance
+
+
+class RegisterRequest(serializers.Serializer[Any]):
+    """A register write. `value` is in the unit that is shown; `reason` is required."""
+
+    value = serializers.FloatField()
+    reason = serializers.CharField(max_length=500)
+    wait_s = serializers.FloatField(required=False, default=0.0, min_value=0.0, max_value=30.0)
+    idempotency_key = serializers.CharField(required=False, max_length=200)
+
+
+class ConfigRequest(serializers.Serializer[Any]):
+    """Settings to be changed: `{"group.name": value}`, and why."""
+
+    values = serializers.DictField(allow_empty=False)
+    reason = serializers.CharField(max_length=500)
+    wait_s = serializers.FloatField(required=False, default=0.0, min_value=0.0, max_value=30.0)
 
 
 class CommandRequest(serializers.Serializer[Any]):

@@ -6,15 +6,16 @@ from typing import Any
 from accounts.journal import iso
 from firmware import fallback, profile
 from firmware.models import Command, Robot, RobotState
-from firmware.profile_language import MACHINE_STATE, Field, Profile
+from firmware.profile_language import Profile
+from firmware.profile_words import MACHINE_STATE
 
 NUMBER_SHOWN_S = 300.0
 
 
-def live_for_s(robot: Robot, spec: Profile, field: Field | None = None) -> float:
+def live_for_s(robot: Robot, spec: Profile, name: str | None = None) -> float:
     """How long a value counts as live: two intervals of the slowest read that may give it, and a second."""
-    reads = [spec.reads[source.read] for source in field.sources] if field else [spec.reads[spec.state_read]]
-    return 2 * max(read.every_s or robot.poll_interval_s for read in reads) + 1
+    reads = [spec.reads[name] for name in (spec.reads_of(name) if name else [spec.state_read])]
+    return max(read.live_for_s or 2 * (read.every_s or robot.poll_interval_s) + 1 for read in reads)
 
 
 def contacts(robot: Robot, row: RobotState, spec: Profile) -> fallback.Contacts:
@@ -30,24 +31,23 @@ def reading(robot: Robot, row: RobotState, spec: Profile, name: str, now: dateti
     """`{"value","unit","observed_at","age_s","quality","live_for_s"}`; no value stands in for a missing one."""
     field = spec.fields[name]
     value, observed_at = row.observed(name)
-    life = live_for_s(robot, spec, field)
-    shape = {
-        "value": None,
-        "unit": field.unit,
-        "observed_at": None,
-        "age_s": None,
-        "quality": "never",
-        "live_for_s": life,
-        "title": field.title or name,
-        "tile": field.tile,
-    }
+    life = live_for_s(robot, spec, name)
+    about = {"live_for_s": life, "title": field.title or name, "tile": field.tile}
+    return reading_shape(value, field.unit, observed_at, life, now) | about
+
+
+def reading_shape(
+    value: Any, unit: str | None, observed_at: datetime | None, life_s: float, now: datetime
+) -> dict[str, Any]:
+    """`{"value","unit","observed_at","age_s","quality"}`: live up to `life_s`; after five minutes a number is none any more."""
     if observed_at is None:
-        return shape
+        return {"value": None, "unit": unit, "observed_at": None, "age_s": None, "quality": "never"}
     age_s = max(0.0, (now - observed_at).total_seconds())
     too_old = age_s > NUMBER_SHOWN_S and isinstance(value, int | float) and not isinstance(value, bool)
-    quality = "live" if age_s <= life else "stale"
-    return shape | {
+    quality = "never" if value is None else "live" if age_s <= life_s else "stale"
+    return {
         "value": None if too_old else value,
+        "unit": unit,
         "observed_at": iso(observed_at),
         "age_s": round(age_s, 3),
         "quality": quality,
@@ -74,7 +74,10 @@ def document(robot: Robot, row: RobotState, now: datetime) -> dict[str, Any]:
     shown = [name for name, field in spec.fields.items() if field.shown and name != MACHINE_STATE]
     return _head(robot, row, spec, now) | {
         "readings": {name: reading(robot, row, spec, name, now) for name in shown},
-        "commands": {name: forbidden(robot, row, spec, name, now) for name in spec.commands},
+        "commands": {
+            name: forbidden(robot, row, spec, command.kind, command.states, name, now)
+            for name, command in spec.commands.items()
+        },
         "reset": reset_shape(robot, row, spec, now),
     }
 
@@ -113,24 +116,25 @@ def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[s
     }
 
 
-def forbidden(robot: Robot, row: RobotState, spec: Profile, name: str, now: datetime) -> dict[str, Any]:
-    """`{"allowed","code","reason"}` for a command, by causes that hold for everybody."""
-    command = spec.commands[name]
+def forbidden(
+    robot: Robot, row: RobotState, spec: Profile, kind: fallback.Kind, states: list[str], name: str, now: datetime
+) -> dict[str, Any]:
+    """`{"allowed","code","reason"}` for an order of a kind, by causes that hold for everybody."""
     current = mode(robot, row, spec, now)
     machine = reading(robot, row, spec, MACHINE_STATE, now)
     if not robot.enabled:
         return _no("robot_disabled", "The robot is disabled.")
-    if row.stop_latched and command.kind in ("motion", "config"):
+    if row.stop_latched and kind in ("motion", "config", "register"):
         return _no("stop_latched", "The robot is stopped: reset first.")
-    if command.kind not in fallback.ALLOWED[current]:
+    if kind not in fallback.ALLOWED[current]:
         return _no("mode_forbids", f"The robot is {current}. {fallback.why(current, contacts(robot, row, spec), now)}")
-    if command.kind == "motion" and machine["quality"] != "live":
+    if kind == "motion" and machine["quality"] != "live":
         return _no("state_forbids", "The robot's state is not live; motion needs to know it.")
-    if command.states and machine["value"] not in command.states:
+    if states and machine["value"] not in states:
         known = machine["value"] if machine["value"] not in (None, "unknown") else "in an unknown state"
         return _no(
             "state_forbids",
-            f"The robot is {known}; {name} needs {' or '.join(command.states)}.",
+            f"The robot is {known}; {name} needs {' or '.join(states)}.",
         )
     return {"allowed": True, "code": None, "reason": None}
 

@@ -6,7 +6,7 @@ A software stop: it asks the robot's firmware to stop, and is no safety-rated fu
 import threading
 import time
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,7 +46,7 @@ class StopResult:
     answered_at: float | None = None
     confirmed_at: float | None = None
     detail: str = "No answer yet; trying again."
-    seen: Observation | None = None
+    seen: list[Observation] = field(default_factory=list)
     latched: bool = False  # the latch is committed
     written: bool = False  # what came of it is, too
 
@@ -138,18 +138,21 @@ def attempt(client: RobotClient, result: StopResult) -> None:
 
 
 def _read_back(client: RobotClient, result: StopResult) -> None:
-    try:
-        seen = client.read(client.profile.state_read, urgent=True)
-    except FirmwareError as error:
-        result.detail += f" It cannot be read: {error}"
-        return
+    spec, seen = client.profile, []
+    for name in spec.reads_for(spec.stop.stopped):
+        try:
+            seen.append(client.read(name, urgent=True))
+        except FirmwareError as error:
+            result.detail += f" It cannot be read: {error}"
+            if error.code in ("unreachable", "no_reply"):
+                break  # the rest would fare no better
     result.seen = seen
-    if not conditions.hold(client.profile.stop.stopped, seen.values):
+    if not conditions.hold(spec.stop.stopped, conditions.values_of(spec, seen)):
         return
     if client.motion_unanswered:
         result.detail = "Reads stopped, but an older motion request is still unanswered."
         return
-    result.status, result.confirmed_at = StopStatus.CONFIRMED, seen.ended_at
+    result.status, result.confirmed_at = StopStatus.CONFIRMED, seen[-1].ended_at
     result.detail = "The robot reads stopped."
 
 
@@ -202,8 +205,8 @@ def _record_one(row: RobotState, result: StopResult) -> list[JournalEntry]:
     row.stop_sent_at = _time(result.sent_at) or row.stop_sent_at
     row.stop_answered_at = _time(result.answered_at) or row.stop_answered_at
     told = []
-    if result.seen is not None:
-        told += recorder.apply(row, recorder.Contact.seen(row.robot_id, result.seen))
+    for seen in result.seen:
+        told += recorder.apply(row, recorder.Contact.seen(row.robot_id, seen))
     confirmed_at = _time(result.confirmed_at)
     if row.stop_status == StopStatus.CONFIRMED:
         return told  # the reading itself has just confirmed it

@@ -18,6 +18,7 @@ STOP_THREADS = 512
 commands = ThreadPoolExecutor(COMMAND_THREADS, thread_name_prefix="command")
 stops = ThreadPoolExecutor(STOP_THREADS, thread_name_prefix="stop")
 _under_way: set[Future[Any]] = set()
+jobs = ThreadPoolExecutor(32, thread_name_prefix="job")
 records = ThreadPoolExecutor(32, thread_name_prefix="stop-record")
 
 

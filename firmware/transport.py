@@ -23,7 +23,7 @@ from urllib3.util.retry import Retry
 
 from firmware import network
 from firmware.errors import BadReply, FirmwareError, NoReply, Unreachable
-from firmware.profile_language import Transport as Needs
+from firmware.profile_reads import Transport as Needs
 from firmware.slots import Exchange, under_way
 
 # A robot that vanished without a word (power, cable) is noticed by the kernel; one that is merely slow is not given up.
@@ -217,8 +217,6 @@ class Transport:
 
     def prepare(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Ready:
         """Build a request once. ValueError (without words: it may hold a credential) when HTTP cannot carry it."""
-        if body is not None:
-            headers = {**headers, "Content-Type": "application/json"}
         try:
             request = requests.Request(method, self._base_url + path, headers=headers, data=body)
             prepared = self._session.prepare_request(request)

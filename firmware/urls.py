@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from firmware import access, views
+from firmware import access, equipment_views, views
 
 urlpatterns = [
     path("robots/", views.Robots.as_view(), name="robots"),
@@ -16,6 +16,20 @@ urlpatterns = [
     path("robots/<slug:slug>/stop/reset/", views.StopReset.as_view(), name="robot-stop-reset"),
     path("robots/<slug:slug>/access/", access.RobotAccess.as_view(), name="robot-access"),
     path("robots/<slug:slug>/access/<int:pk>/", access.RobotGrant.as_view(), name="robot-grant"),
+    path("robots/<slug:slug>/modules/", equipment_views.Modules.as_view(), name="robot-modules"),
+    path("robots/<slug:slug>/modules/<str:address>/", equipment_views.Module.as_view(), name="robot-module"),
+    path(
+        "robots/<slug:slug>/modules/<str:address>/registers/",
+        equipment_views.Registers.as_view(),
+        name="robot-registers",
+    ),
+    path(
+        "robots/<slug:slug>/modules/<str:address>/registers/<str:register>/",
+        equipment_views.Register.as_view(),
+        name="robot-register",
+    ),
+    path("robots/<slug:slug>/lidar/", equipment_views.Lidar.as_view(), name="robot-lidar"),
+    path("robots/<slug:slug>/config/", equipment_views.Config.as_view(), name="robot-config"),
     path("commands/<int:pk>/", views.CommandDetail.as_view(), name="command"),
     path("stop/", views.StopAll.as_view(), name="stop-all"),
     path("profiles/", views.Profiles.as_view(), name="profiles"),

@@ -140,32 +140,27 @@ class RobotCommands(generics.ListAPIView[Command]):
     def post(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug, "robot.command")
         wanted = _command_wanted(request, slug)
-        key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
-        if key is None and by_token(request):
-            journal.record(
-                "command.refused",
-                wanted["name"],
-                robot=slug,
-                outcome=journal.Outcome.DENIED,
-                data={"code": "idempotency_key_required"},
-            )
-            raise Problem(
-                400,
-                "idempotency_key_required",
-                "With an API token, give the header Idempotency-Key.",
-                errors={"Idempotency-Key": ["This header is required."]},
-            )
-        command, new = commands.submit(
-            robot,
-            signed_in(request),
-            name=wanted["name"],
-            params=wanted["params"],
-            reason=wanted["reason"],
-            key=key and key[:200],
+        return accepted(request, robot, wanted["name"], wanted["params"], wanted)
+
+
+def accepted(request: Request, robot: Robot, name: str, params: Any, wanted: dict[str, Any]) -> Response:
+    """Send a command, wait for it as long as was asked, and answer with its row. Raises Problem."""
+    key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
+    if key is None and by_token(request):
+        problem = Problem(
+            400,
+            "idempotency_key_required",
+            "With an API token, give the header Idempotency-Key.",
+            errors={"Idempotency-Key": ["This header is required."]},
         )
-        commands.running.wait(command.pk, wanted["wait_s"])
-        command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
-        return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+        with commands.refusals(robot, name, params):
+            raise problem
+    command, new = commands.submit(
+        robot, signed_in(request), name=name, params=params, reason=wanted["reason"], key=key and key[:200]
+    )
+    commands.running.wait(command.pk, wanted["wait_s"])
+    command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
+    return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
 
 
 def _command_wanted(request: Request, slug: str) -> dict[str, Any]:

@@ -204,7 +204,7 @@ type = "text"
 )
 def test_a_parameter_in_a_path_stays_one_part_of_it(module: Any, path: bytes | None, scripted: Scripted) -> None:
     robot = scripted(http(b"{}"))
-    spec = profile.parse((profile.FOLDER / "oht50.toml").read_text() + PICK, "pick.toml")
+    spec = profile.parse((profile.SHIPPED / "oht50.toml").read_text() + PICK, "pick.toml")
     client = RobotClient(slug="x", base_url=robot.url, profile=spec, credentials={})
 
     def send() -> object:

@@ -6,7 +6,7 @@ import jmespath
 import pytest
 
 from firmware.errors import FirmwareError, Rejected
-from firmware.profile_language import Field, Source
+from firmware.profile_reads import Field, Source
 from firmware.replies import convert, fill, find
 from firmware.tests.conftest import MakeClient, http
 from firmware.tests.test_transport import Scripted, error_of

@@ -93,7 +93,7 @@ def test_a_word_that_nobody_foresaw_reads_unknown(answering: Any) -> None:
     ("temperature.history[-1].time", "temperature.history[", "reads.printer.taken_at"),
 ])  # fmt: skip
 def test_a_profile_that_contradicts_itself_is_refused_by_key(line: str, changed: str, key: str) -> None:
-    text = (profile.FOLDER / "octoprint.toml").read_text()
+    text = (profile.SHIPPED / "octoprint.toml").read_text()
     assert line in text
     with pytest.raises(BadProfile) as refused:
         profile.parse(text.replace(line, changed), "octoprint.toml")

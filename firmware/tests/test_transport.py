@@ -70,7 +70,7 @@ def test_the_size_that_is_checked_is_never_below_the_size_that_leaves(
     move(client)
     client.stop()
     client.read("state")
-    sizes = [client._prepare_action(client.profile.commands["move"], MOVE).size, client._stop.size]
+    sizes = [client._signer.action(client.profile.commands["move"], MOVE).size, client._stop.size]
     for request, size in zip(robot.requests, [*sizes, client._reads["state"].size], strict=True):
         assert len(request) <= size <= len(request) + 40
 

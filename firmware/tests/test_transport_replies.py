@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from firmware.errors import BadReply, FirmwareError, NoReply, Rejected
+from firmware.errors import BadReply, FirmwareError, NoReply, NotAllowed, Rejected
 from firmware.tests.conftest import MakeClient, http
 from firmware.tests.test_transport import STATE, Scripted, error_of, move
 
@@ -63,7 +63,7 @@ def test_every_bad_reply_to_a_command_has_its_name_and_says_whether_the_robot_ma
 def test_the_status_is_believed_first_and_the_raw_body_is_kept(scripted: Scripted, client_for: MakeClient) -> None:
     raw = b'{"success":true,"message":"Unauthorized",}'
     error = error_of(client_for(scripted(http(raw, "401 OK")).url).stop)
-    assert isinstance(error, Rejected) and error.unauthorized
+    assert isinstance(error, NotAllowed)
     assert (error.status, error.body) == (401, raw)
     assert error_of(client_for(scripted(http(STATE, "409 OK")).url).stop).status == 409
 

@@ -1,0 +1,76 @@
+"""What a robot's answer says: its status is believed first, its words are made fit to be shown."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from firmware import replies
+from firmware.errors import BadReply, NotAllowed, NotFound, NotNow, NotReached, Rejected
+from firmware.profile_reads import Read, Replies
+from firmware.transport import Answer
+
+
+class Answers:
+    """Reads one robot's answers; `secrets` are its credentials, which get nowhere even if it repeats them."""
+
+    def __init__(self, language: Replies, secrets: list[str]) -> None:
+        self._language, self._secrets = language, [secret for secret in secrets if secret]
+
+    def read(self, read: Read, answer: Answer) -> Any:
+        """The reply to a read: JSON, or text that its pattern takes apart. Raises Rejected, BadReply."""
+        if 200 <= answer.status < 300 and not answer.body.strip() and read.empty is not None:
+            return read.empty
+        if read.pattern is None:
+            return self.parse(answer, must_be_json=True, accept=read.accept)
+        if answer.status not in read.accept:
+            self._believe_status(answer, None)
+        found = re.search(read.pattern, answer.body.decode(errors="replace"))
+        if found is None:
+            raise BadReply("The reply does not fit the profile's pattern.", status=answer.status, body=answer.body)
+        return found.groupdict()
+
+    def parse(self, answer: Answer, *, must_be_json: bool, accept: list[int] | None = None) -> Any:
+        """The reply's JSON. Raises Rejected, BadReply."""
+        try:
+            reply = msgspec.json.decode(answer.body) if answer.body else None
+            readable = answer.body != b""
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, or brackets without end
+            reply, readable = None, False
+        if accept and answer.status in accept and readable:
+            return reply
+        self._believe_status(answer, reply)
+        promised = "html" in answer.content_type or "json" in answer.content_type
+        if not readable and (must_be_json or (answer.body and promised)):
+            raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
+        if replies.find(self._language.refused, reply) is True:
+            words = self.message(reply) or "The robot refused."
+            raise Rejected(
+                words, status=answer.status, body=answer.body, in_doubt=answer.status in self._language.in_doubt
+            )
+        return reply
+
+    def _believe_status(self, answer: Answer, reply: Any) -> None:
+        status, language = answer.status, self._language
+        if status in language.unreachable:  # what the robot behind it did is unknown
+            raise NotReached(f"A gateway before the robot answered {status}.", status=status, body=answer.body)
+        if status >= 400:
+            text = "" if "html" in answer.content_type else answer.body[:300].decode(errors="replace")
+            words = self.message(reply) or self.printable(text) or f"The robot answered {status}."
+            kinds = ((language.not_now, NotNow), (language.not_allowed, NotAllowed), (language.not_found, NotFound))
+            kind: type[Rejected] = next((kind for statuses, kind in kinds if status in statuses), Rejected)
+            raise kind(words, status=status, body=answer.body, in_doubt=status in language.in_doubt)
+        if not 200 <= status < 300:
+            words = f"The robot answered {status}; redirects are not followed."
+            raise BadReply(words, status=status, body=answer.body)
+
+    def message(self, reply: Any) -> str:
+        """The robot's own words in a reply, or nothing."""
+        found = replies.find(self._language.message, reply) if isinstance(reply, dict) else None
+        return self.printable(found[:300]) if isinstance(found, str) else ""
+
+    def printable(self, text: str) -> str:
+        """A robot's words, fit for a log and a database."""
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return replies.printable(text)

@@ -1,0 +1,169 @@
+"""Modules, registers, scans and settings: read when somebody looks, kept as they were last told, shown with their age.
+
+A part is not asked for again before its profile's `fresh_s` is over, however many look; one look at a time asks the robot.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from firmware import equipment_shapes, profile, state
+from firmware.client import RobotClient
+from firmware.clients import client_for
+from firmware.credentials import Unreadable
+from firmware.errors import BadProfile, FirmwareError
+from firmware.models import Equipment, Robot
+from firmware.profile_equipment import Fetch
+from firmware.profile_language import Profile
+from robotctl.problems import Problem
+
+Shape = Callable[[Profile, Any], dict[str, Any]]
+
+
+def modules(robot: Robot) -> Equipment:
+    """The robot's modules. Raises Problem 404."""
+    spec = _offered(profile.load_or_unusable(robot.profile).modules, "modules")
+    return _see(robot, "modules", spec, {}, _list)
+
+
+def details(robot: Robot, module: str) -> dict[str, Equipment]:
+    """What more the robot tells of one module, by name."""
+    spec = profile.load_or_unusable(robot.profile).modules
+    found = {}
+    for name, detail in spec.details.items() if spec else ():
+        if not detail.only or module in detail.only:
+            shape = partial(_detail, name)
+            found[name] = _see(robot, f"module:{module}:{name}", detail, {"module": module}, shape)
+    return found
+
+
+def registers(robot: Robot, module: str, *, now: bool = False) -> Equipment:
+    """The register table of one module; `now`: whatever its age. Raises Problem 404."""
+    spec = _offered(profile.load_or_unusable(robot.profile).registers, "registers")
+    return _see(robot, f"registers:{module}", spec, {"module": module}, _table, now=now)
+
+
+def scan(robot: Robot) -> Equipment:
+    """The last LiDAR scan. Raises Problem 404."""
+    spec = _offered(profile.load_or_unusable(robot.profile).lidar, "LiDAR")
+    return _see(robot, "lidar", spec, {}, _scan)
+
+
+def settings(robot: Robot, *, now: bool = False) -> dict[str, Equipment]:
+    """Each group of settings as reported. Raises Problem 404."""
+    groups = _offered(profile.load_or_unusable(robot.profile).config, "configuration")
+    found = {}
+    for name, group in groups.items():
+        found[name] = _see(robot, f"config:{name}", group, {}, partial(_group, name), now=now)
+    return found
+
+
+def _list(spec: Profile, reply: Any) -> dict[str, Any]:
+    return equipment_shapes.modules(spec.modules, reply) if spec.modules else {}
+
+
+def _table(spec: Profile, reply: Any) -> dict[str, Any]:
+    return equipment_shapes.registers(spec.registers, reply) if spec.registers else {}
+
+
+def _scan(spec: Profile, reply: Any) -> dict[str, Any]:
+    return equipment_shapes.scan(spec.lidar, reply) if spec.lidar else {}
+
+
+def _detail(name: str, spec: Profile, reply: Any) -> dict[str, Any]:
+    return equipment_shapes.detail(spec.modules.details[name], reply) if spec.modules else {}
+
+
+def _group(name: str, spec: Profile, reply: Any) -> dict[str, Any]:
+    return equipment_shapes.settings(spec.config[name], reply)
+
+
+def _offered(spec: Any, what: str) -> Any:
+    if not spec:
+        raise Problem(404, "not_offered", f"This kind of robot offers no {what}.")
+    return spec
+
+
+def _see(
+    robot: Robot, part: str, fetch: Fetch, params: dict[str, str], shape: Shape, *, now: bool = False
+) -> Equipment:
+    """The part as last told, asked for now if that is due and nobody else is asking."""
+    at = timezone.now()
+    row, _ = Equipment.objects.get_or_create(robot=robot, part=part)
+    due = Q(asked_at=None) | Q(asked_at__lt=at - timedelta(seconds=0 if now else fetch.fresh_s))
+    mine = Equipment.objects.filter(due, pk=row.pk).update(asked_at=at) == 1
+    if not mine or not robot.enabled:
+        return row
+    changes: dict[str, Any] = {"error": "", "error_code": ""}
+    try:
+        changes |= _asked(client_for(robot), fetch, params, shape)
+    except FirmwareError as error:
+        changes = {"error": str(error)[:300], "error_code": error.code}
+    except (BadProfile, Unreadable) as error:
+        changes = {"error": str(error)[:300], "error_code": "bad_profile"}
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(changes))
+    return row
+
+
+def _asked(client: RobotClient, fetch: Fetch, params: dict[str, str], shape: Shape) -> dict[str, Any]:
+    found = client.fetch(fetch, params)
+    if found is None:
+        return {"document": {}, "observed_at": timezone.now()}
+    reply, taken_at = found
+    return {"document": shape(client.profile, reply), "observed_at": datetime.fromtimestamp(taken_at, UTC)}
+
+
+def reading(row: Equipment, value: Any, unit: str | None, life_s: float, at: datetime) -> dict[str, Any]:
+    """A reading, as in the state document: `{"value","unit","observed_at","age_s","quality"}`."""
+    return state.reading_shape(value, unit, row.observed_at, life_s, at)
+
+
+def check_write(robot: Robot, module: str, register: str, value: Any) -> float:
+    """The raw value to be written for `value`, given in the unit that is shown. Raises Problem 400, 404, 409, 503.
+
+    What may be written comes from the robot's own table and from the profile; without a table nothing is written.
+    """
+    spec = _offered(profile.load_or_unusable(robot.profile).registers, "registers")
+    table = registers(robot, module)
+    rows = {row["address"]: row for row in table.document.get("registers", [])}
+    if not rows:
+        raise Problem(503, "unreadable", f"The register table of module {module} cannot be read. {table.error}".strip())
+    if register not in rows:
+        raise Problem(404, "not_found", f"Module {module} has no register {register}.")
+    known = spec.known.get(module, {}).get(register)
+    row = rows[register] | ({"writable": known.writable} if known and known.writable is not None else {})
+    if not row["writable"] or spec.write is None:
+        raise Problem(409, "read_only", f"Register {register} of module {module} is read-only.")
+    raw, problem = _raw(value, row, known)
+    if problem:
+        raise Problem(400, "invalid", f"value: {problem}", errors={"value": [problem]})
+    return raw
+
+
+def _raw(value: Any, row: dict[str, Any], known: Any) -> tuple[float, str]:
+    """(raw value, what is wrong with it)"""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+        return 0, "Must be a number."
+    scale, unit = (known.scale, f" {known.unit}" if known.unit else "") if known else (1.0, "")
+    raw = round(value / scale, 6)
+    if row["type"] is None or not str(row["type"]).upper().startswith("FLOAT"):
+        if raw != int(raw):
+            return (
+                0,
+                f"Must be a whole number of steps of {scale:g}{unit}." if scale != 1 else "Must be a whole number.",
+            )
+        raw = int(raw)
+    low = known.minimum if known and known.minimum is not None else row["minimum"]
+    high = known.maximum if known and known.maximum is not None else row["maximum"]
+    if (low is not None and raw < low) or (high is not None and raw > high):
+        bounds = " to ".join(f"{bound * scale:g}" if bound is not None else "any" for bound in (low, high))
+        return 0, f"Must be from {bounds}{unit}; {value:g} is not."
+    if known and known.choices and raw not in known.choices:
+        return 0, f"Must be one of {', '.join(f'{choice * scale:g}' for choice in known.choices)}{unit}."
+    return raw, ""

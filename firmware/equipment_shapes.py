@@ -1,0 +1,134 @@
+"""Modules, registers, scans and settings out of what a robot says. Pure: a reply in, a document of plain values out."""
+
+import math
+from typing import Any
+
+from firmware import replies
+from firmware.profile_equipment import Detail, Group, Lidar, Modules, Registers, Write
+from firmware.profile_words import placeholders
+
+RANGES = {
+    "BOOL": (0, 1), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767), "UINT16": (0, 65535),
+    "INT32": (-(2**31), 2**31 - 1), "UINT32": (0, 2**32 - 1),
+}  # fmt: skip
+MODULES_AT_MOST, REGISTERS_AT_MOST, POINTS_AT_MOST = 255, 4096, 4096
+
+
+def modules(spec: Modules, reply: Any) -> dict[str, Any]:
+    """`{"modules": [{"address", "values": {name: value}}]}`; a value that is missing is None."""
+    found = []
+    for entry in replies.entries(spec.entries, reply)[:MODULES_AT_MOST]:
+        address = replies.find(spec.address, entry)
+        if isinstance(address, str | int | float):
+            values = {name: _item(item, entry) for name, item in spec.fields.items()}
+            found.append({"address": replies.word(address), "values": values})
+    return {"modules": found}
+
+
+def detail(spec: Detail, reply: Any) -> dict[str, Any]:
+    """`{"values": {name: value}}`"""
+    return {"values": {name: _item(item, reply) for name, item in spec.fields.items()}}
+
+
+def _item(item: Any, entry: Any) -> Any:
+    return replies.convert(item, replies.find(item.path, entry), item.scale, item.offset)
+
+
+def registers(spec: Registers, reply: Any) -> dict[str, Any]:
+    """`{"registers": [{"address", "name", "type", "writable", "minimum", "maximum", "unit", "raw"}]}`"""
+    found = []
+    for entry in replies.entries(spec.entries, reply)[:REGISTERS_AT_MOST]:
+        address = replies.find(spec.address, entry)
+        if not isinstance(address, str | int | float):
+            continue
+        raw = replies.find(spec.value, entry)
+        kind = replies.find(spec.type, entry)
+        low, high = RANGES.get(str(kind).upper(), (None, None))
+        found.append(
+            {
+                "address": replies.word(address),
+                "name": replies.printable(str(replies.find(spec.name, entry) or "")[:80]),
+                "type": str(kind)[:20] if kind is not None else None,
+                "writable": replies.find(spec.writable, entry) is True,
+                "minimum": _number(spec.minimum, entry, low),
+                "maximum": _number(spec.maximum, entry, high),
+                "unit": replies.find(spec.unit, entry) if spec.unit else None,
+                "raw": int(raw) if isinstance(raw, bool) else raw if isinstance(raw, int | float) else None,
+            }
+        )
+    return {"registers": found}
+
+
+def _number(path: str | None, entry: Any, otherwise: float | None) -> float | None:
+    found = replies.find(path, entry) if path else None
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else otherwise
+
+
+def scan(spec: Lidar, reply: Any) -> dict[str, Any]:
+    """`{"points": [[angle_deg, distance_mm, strength]], "nearest_mm"}`; where there is no echo there is no point."""
+    points = _points(spec, reply) if spec.points else []
+    if not points and spec.distances:
+        points = _distances(spec, reply)
+    echoes = [point for point in points if 0 < point[1] <= spec.maximum_mm]
+    return {"points": echoes[:POINTS_AT_MOST], "nearest_mm": min((point[1] for point in echoes), default=None)}
+
+
+def _points(spec: Lidar, reply: Any) -> list[list[Any]]:
+    found = []
+    for entry in replies.entries(spec.points or "", reply):
+        angle, distance = replies.find(spec.angle, entry), replies.find(spec.distance, entry)
+        if _is_number(angle) and _is_number(distance):
+            strength = replies.find(spec.strength, entry)
+            found.append(
+                [round(float(angle), 2), round(distance * spec.scale, 1), strength if _is_number(strength) else None]
+            )
+    return found
+
+
+def _distances(spec: Lidar, reply: Any) -> list[list[Any]]:
+    found = replies.find(spec.distances or "", reply)
+    first, step = _told(spec.first_deg, reply), _told(spec.step_deg, reply)
+    if not isinstance(found, list) or first is None or step is None:
+        return []
+    return [
+        [round(first + step * index, 2), round(distance * spec.scale, 1), None]
+        for index, distance in enumerate(found)
+        if _is_number(distance)
+    ]
+
+
+def _told(number_or_path: Any, reply: Any) -> float | None:
+    found = replies.find(number_or_path, reply) if isinstance(number_or_path, str) else number_or_path
+    return float(found) if _is_number(found) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def settings(spec: Group, reply: Any) -> dict[str, Any]:
+    """`{"values": {name: value}}`, as people give them; what is missing is None."""
+    values = {}
+    for name, setting in spec.settings.items():
+        raw = replies.find(setting.path, reply)
+        words = {replies.word(sent): choice for choice, sent in setting.sent.items()}
+        if setting.sent and raw is not None:
+            raw = words.get(replies.word(raw), replies.word(raw))
+        elif _is_number(raw) and setting.scale != 1.0:
+            raw = round(raw / setting.scale, 9)
+        values[name] = raw if isinstance(raw, str | int | float | bool) else None
+    return {"values": values}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of a setting are the same; what is no value is the same as nothing."""
+    if one is None or other is None or isinstance(one, bool) is not isinstance(other, bool):
+        return False
+    return bool(one == other) or (
+        _is_number(one) and _is_number(other) and math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+    )
+
+
+def one_by_one(write: Write) -> bool:
+    """Whether settings are sent one in a request."""
+    return "key" in set(placeholders([write.path, write.body]))

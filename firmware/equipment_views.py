@@ -1,0 +1,201 @@
+"""`robots/{slug}/modules/`, `registers/`, `lidar/`, `config/`: what the profile offers, as last told, with its age."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.journal import iso
+from firmware import commands, drift, equipment, orders, profile, state
+from firmware.models import Equipment, Robot
+from firmware.serializers import CommandReply, ConfigRequest, RegisterRequest
+from firmware.views import accepted, robot_or_404, signed_in
+from robotctl.problems import Problem
+
+
+def _about(row: Equipment) -> dict[str, Any]:
+    """How old it is, and why it is no newer."""
+    return {
+        "observed_at": iso(row.observed_at),
+        "error": {"code": row.error_code, "detail": row.error} if row.error else None,
+    }
+
+
+def _readings(row: Equipment, items: Any, values: dict[str, Any], fresh_s: float) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        name: equipment.reading(row, values.get(name), item.unit, 2 * fresh_s + 1, now) | {"title": item.title or name}
+        for name, item in items.items()
+    }
+
+
+class Modules(APIView):
+    """The robot's modules: `{"observed_at","error","modules":[{"address","readings"}]}`."""
+
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug)
+        row = equipment.modules(robot)
+        spec = profile.load_or_unusable(robot.profile).modules
+        assert spec is not None
+        listed = [
+            {"address": one["address"], "readings": _readings(row, spec.fields, one["values"], spec.fresh_s)}
+            for one in row.document.get("modules", [])
+        ]
+        return Response({"robot": slug, **_about(row), "modules": listed})
+
+
+class Module(APIView):
+    """One module: what more it tells, each part with its own age."""
+
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request, slug: str, address: str) -> Response:
+        robot = robot_or_404(request, slug)
+        _known_module(robot, address)
+        spec = profile.load_or_unusable(robot.profile).modules
+        assert spec is not None
+        parts = {
+            name: _about(row)
+            | {
+                "readings": _readings(
+                    row, spec.details[name].fields, row.document.get("values", {}), spec.details[name].fresh_s
+                )
+            }
+            for name, row in equipment.details(robot, address).items()
+        }
+        return Response({"robot": slug, "address": address, "details": parts})
+
+
+def _known_module(robot: Robot, address: str) -> None:
+    """Only what the robot lists is asked for. Raises Problem 404."""
+    listed = {one["address"] for one in equipment.modules(robot).document.get("modules", [])}
+    if address not in listed:
+        words = f"The robot lists no module {address}; it lists {', '.join(sorted(listed)) or 'none'}."
+        raise Problem(404, "not_found", words)
+
+
+def _register_shapes(robot: Robot, address: str, row: Equipment) -> list[dict[str, Any]]:
+    spec = profile.load_or_unusable(robot.profile).registers
+    assert spec is not None
+    now, known = timezone.now(), spec.known.get(address, {})
+    found = []
+    for one in row.document.get("registers", []):
+        told = known.get(one["address"])
+        scale, raw = told.scale if told else 1.0, one["raw"]
+        value = None if raw is None else raw if scale == 1 else round(raw * scale, 9)
+        writable = told.writable if told and told.writable is not None else one["writable"]
+        low = told.minimum if told and told.minimum is not None else one["minimum"]
+        high = told.maximum if told and told.maximum is not None else one["maximum"]
+        found.append(
+            {
+                "address": one["address"],
+                "title": (told.title if told else "") or one["name"],
+                "type": one["type"],
+                "writable": bool(writable and spec.write),
+                "minimum": None if low is None else low * scale,
+                "maximum": None if high is None else high * scale,
+                "scale": scale,
+                "raw": raw,
+                "reading": equipment.reading(
+                    row, value, (told.unit if told else None) or one["unit"], 2 * spec.fresh_s + 1, now
+                ),
+            }
+        )
+    return found
+
+
+class Registers(APIView):
+    """A module's register table, values in their unit and raw."""
+
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request, slug: str, address: str) -> Response:
+        robot = robot_or_404(request, slug)
+        _known_module(robot, address)
+        row = equipment.registers(robot, address)
+        return Response(
+            {"robot": slug, "module": address, **_about(row), "registers": _register_shapes(robot, address, row)}
+        )
+
+
+class Register(APIView):
+    """One register; POST writes it: needs `robot.register_write` and a reason, and answers with the command."""
+
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request, slug: str, address: str, register: str) -> Response:
+        robot = robot_or_404(request, slug)
+        _known_module(robot, address)
+        row = equipment.registers(robot, address)
+        shapes = {one["address"]: one for one in _register_shapes(robot, address, row)}
+        if register not in shapes:
+            raise Problem(404, "not_found", f"Module {address} has no register {register}.")
+        return Response({"robot": slug, "module": address, **_about(row), **shapes[register]})
+
+    @extend_schema(request=RegisterRequest, responses={201: CommandReply})
+    def post(self, request: Request, slug: str, address: str, register: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.register_write")
+        given = RegisterRequest(data=request.data)
+        with commands.refusals(robot, orders.REGISTER_WRITE, {"module": address, "register": register}):
+            given.is_valid(raise_exception=True)
+            _known_module(robot, address)
+            raw = equipment.check_write(robot, address, register, given.validated_data["value"])
+        params = {"module": address, "register": register, "raw": raw}
+        return accepted(request, robot, orders.REGISTER_WRITE, params, given.validated_data)
+
+
+class Lidar(APIView):
+    """The last scan: `{"observed_at","age_s","quality","error","points":[[angle_deg, distance_mm, strength]],"nearest_mm",
+    "zones"}`; 0° is straight ahead, angles turn left. Where there was no echo there is no point."""
+
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug)
+        row = equipment.scan(robot)
+        spec = profile.load_or_unusable(robot.profile).lidar
+        assert spec is not None
+        nearest = row.document.get("nearest_mm")
+        age = equipment.reading(row, nearest, "mm", 2 * spec.fresh_s + 1, timezone.now())
+        zones = [
+            {"title": zone.title, "radius_mm": zone.radius_mm, "from_deg": zone.from_deg, "to_deg": zone.to_deg}
+            for zone in spec.zones
+        ]
+        points = [] if age["value"] is None and nearest is not None else row.document.get("points", [])
+        shape = {"robot": slug, **_about(row), "age_s": age["age_s"], "quality": age["quality"]}
+        return Response(shape | {"nearest_mm": age, "points": points, "zones": zones})
+
+
+class Config(APIView):
+    """Settings: reported, desired, and the drift between them. PATCH `{"values": {"group.name": value}, "reason"}` sets
+    some: needs `robot.configure`, and answers with one command for each group."""
+
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug)
+        return Response(drift.document(robot, equipment.settings(robot)))
+
+    @extend_schema(request=ConfigRequest, responses={200: dict})
+    def patch(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.configure")
+        given = ConfigRequest(data=request.data)
+        with commands.refusals(robot, orders.CONFIGURE, {}):
+            given.is_valid(raise_exception=True)
+            wanted = given.validated_data
+            groups = drift.by_group(robot, wanted["values"])
+        sent = []
+        for group, values in groups.items():
+            command, _ = commands.submit(
+                robot,
+                signed_in(request),
+                name=orders.CONFIGURE,
+                params={"group": group, "values": values},
+                reason=wanted["reason"],
+            )
+            drift.desire(robot, group, values, by=signed_in(request).get_username(), reason=wanted["reason"])
+            commands.running.wait(command.pk, wanted["wait_s"])
+            command.refresh_from_db()
+            sent.append(state.command_shape(command))
+        found = equipment.settings(robot, now=bool(wanted["wait_s"]))
+        return Response({"commands": sent} | drift.document(robot, found), status=status.HTTP_200_OK)

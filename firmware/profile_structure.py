@@ -1,0 +1,143 @@
+"""Whether a file has the structure of a profile, part by part: everything that is wrong at once, each with its key.
+
+Also where a key stands in the file, and what the language says of it.
+"""
+
+import difflib
+import re
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from firmware.profile_language import Profile
+from firmware.profile_words import Part
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: where, why, and what would be right."""
+
+    key: str
+    reason: str
+    line: int | None = None
+    example: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}" + (f"  For example: {self.example}" if self.example else "")
+
+
+def faults(raw: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(key, reason) of all that does not fit the language's types."""
+    yield from _check(raw, Profile, "")
+
+
+def _check(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
+    plain, args = _plain(kind), get_args(_plain(kind))
+    if isinstance(plain, type) and issubclass(plain, Part) and isinstance(value, dict):
+        yield from _check_part(value, plain, key)
+    elif get_origin(plain) is dict and isinstance(value, dict) and _has_parts(args[1]):
+        for name, inner in value.items():
+            yield from _check(inner, args[1], f"{key}.{name}")
+    elif get_origin(plain) is list and isinstance(value, list) and _has_parts(args[0]):
+        for index, inner in enumerate(value):
+            yield from _check(inner, args[0], f"{key}[{index}]")
+    else:
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            reason, _, inside = str(error).partition(" - at `$")
+            yield key + inside.strip("`"), reason
+
+
+def _check_part(value: dict[str, Any], part: type[Part], key: str) -> Iterator[tuple[str, str]]:
+    hints = get_type_hints(part, include_extras=True)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(part)}
+    dot = f"{key}." if key else ""
+    for name in value.keys() - fields.keys():
+        near = difflib.get_close_matches(name, fields, n=1)
+        mend = f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(sorted(fields))}."
+        yield f"{dot}{name}", f"unknown key. {mend}"
+    for name, field in fields.items():
+        if name in value:
+            yield from _check(value[name], hints[field.name], dot + name)
+        elif field.required:
+            yield f"{dot}{name}", "is missing"
+
+
+def _plain(kind: Any) -> Any:
+    """The type without its annotations and without None."""
+    if get_origin(kind) is Annotated:
+        return _plain(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        rest = [one for one in get_args(kind) if one is not type(None)]
+        return _plain(rest[0]) if len(rest) == 1 else kind
+    return kind
+
+
+def _has_parts(kind: Any) -> bool:
+    plain = _plain(kind)
+    return isinstance(plain, type) and issubclass(plain, Part)
+
+
+def example(key: str) -> str | None:
+    """How the key may look in a file, from the language itself."""
+    kind: Any = Profile
+    meta: msgspec.Meta | None = None
+    for step in re.findall(r"[^.\[\]]+|\[\d+\]", key):
+        plain = _plain(kind)
+        if isinstance(plain, type) and issubclass(plain, Part):
+            field = next((f for f in msgspec.structs.fields(plain) if f.encode_name == step), None)
+            if field is None:
+                break
+            kind = get_type_hints(plain, include_extras=True)[field.name]
+        elif get_args(plain):
+            kind = get_args(plain)[-1]
+        else:
+            break
+        meta = _meta(kind) or meta
+    if meta is None or not meta.examples:
+        return None
+    last = re.split(r"[.\[]", key)[-1].rstrip("]")
+    return f"{last} = {_toml(meta.examples[0])}"
+
+
+def _meta(kind: Any) -> msgspec.Meta | None:
+    if get_origin(kind) is Annotated:
+        found = [meta for meta in get_args(kind)[1:] if isinstance(meta, msgspec.Meta) and meta.examples]
+        return found[-1] if found else _meta(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        return next((meta for one in get_args(kind) if (meta := _meta(one))), None)
+    return None
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_bare(name)} = {_toml(inner)}" for name, inner in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
+    return msgspec.json.encode(value).decode()
+
+
+def _bare(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
+
+
+def line_of(text: str, key: str) -> int | None:
+    """The line on which `key` stands, or the nearest table above it that is there."""
+    steps = [step.strip('"') for step in re.findall(r'"[^"]*"|[^.\[\]"]+', key)]
+    table: list[str] = []
+    best, best_depth = None, 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\[?([^\]]+)\]", line):
+            table = [step.strip(' "') for step in re.findall(r'"[^"]*"|[^.\s"]+', header[1])]
+            here = table
+        elif name := re.match(r'\s*("[^"]*"|[\w.-]+)\s*=', line):
+            here = table + [step.strip('"') for step in ([name[1]] if name[1][0] == '"' else name[1].split("."))]
+        else:
+            continue
+        if here == steps[: len(here)] and len(here) > best_depth:
+            best, best_depth = number, len(here)
+    return best

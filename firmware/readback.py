@@ -1,0 +1,30 @@
+"""Reading a robot back after it was told something: only what is read after the answer counts."""
+
+import time
+
+from firmware.client import RobotClient
+from firmware.orders import Look, Order
+
+FIRST_PAUSE_S = 0.03
+LONGEST_PAUSE_S = 0.25
+
+
+def watch(order: Order, client: RobotClient) -> Look:
+    """Look until the robot shows that it obeys, and, where the profile asks for it, still does after `holds_s`; or until the
+    window closes."""
+    assert order.look is not None
+    until, pause_s = time.monotonic() + order.confirm_within_s, FIRST_PAUSE_S
+    shown_since: float | None = None
+    heard = False
+    while True:
+        began = time.monotonic()
+        look = order.look(client)
+        heard = heard or look.heard
+        shown_since = (shown_since or began) if look.shown else None
+        if shown_since is not None and began - shown_since >= order.holds_s:
+            return look
+        last = until if shown_since is None else max(until, shown_since + order.holds_s + LONGEST_PAUSE_S)
+        if time.monotonic() + pause_s > last:
+            return Look(look.seen, False, heard)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
