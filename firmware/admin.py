@@ -35,6 +35,7 @@ class RobotForm(forms.ModelForm[Robot]):
             "profile",
             "base_url",
             "credentials",
+            "settings",
             "poll_interval_s",
             "enabled",
             "simulated",

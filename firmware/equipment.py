@@ -119,6 +119,11 @@ def _asked(client: RobotClient, fetch: Fetch, params: dict[str, str], shape: Sha
     return {"document": shape(client.profile, reply), "observed_at": datetime.fromtimestamp(taken_at, UTC)}
 
 
+def forget_pace(robot: Robot, part: str) -> None:
+    """What was just changed is asked for again when somebody looks."""
+    Equipment.objects.filter(robot=robot, part=part).update(asked_at=None)
+
+
 def reading(row: Equipment, value: Any, unit: str | None, life_s: float, at: datetime) -> dict[str, Any]:
     """A reading, as in the state document: `{"value","unit","observed_at","age_s","quality"}`."""
     return state.reading_shape(value, unit, row.observed_at, life_s, at)

@@ -143,7 +143,10 @@ class Register(APIView):
             _known_module(robot, address)
             raw = equipment.check_write(robot, address, register, given.validated_data["value"])
         params = {"module": address, "register": register, "raw": raw}
-        return accepted(request, robot, orders.REGISTER_WRITE, params, given.validated_data)
+        try:
+            return accepted(request, robot, orders.REGISTER_WRITE, params, given.validated_data)
+        finally:
+            equipment.forget_pace(robot, f"registers:{address}")
 
 
 class Lidar(APIView):

@@ -109,6 +109,9 @@ def _reply_problems(profile: Profile) -> Problems:
                 yield f"replies.{kind}", f"{status} is in replies.{meanings[status]}, too; it can mean one thing"
             meanings[status] = kind
     for name, read in profile.reads.items():
+        for status in read.absent:
+            if not (200 <= status < 300 or 404 <= status < 500):
+                yield f"reads.{name}.absent", f"{status} is a refusal or a failure, never \"nothing to read\""
         for status in set(read.accept) & set(read.absent):
             yield f"reads.{name}.absent", f"{status} is in `accept`, too; either it tells something, or nothing"
 

@@ -104,6 +104,12 @@ def example(key: str) -> str | None:
     return f"{last} = {_toml(meta.examples[0])}"
 
 
+def example_of(kind: Any) -> str | None:
+    """The example that a key's type carries, as it stands in a file."""
+    meta = _meta(kind)
+    return _toml(meta.examples[0]) if meta and meta.examples else None
+
+
 def _meta(kind: Any) -> msgspec.Meta | None:
     if get_origin(kind) is Annotated:
         found = [meta for meta in get_args(kind)[1:] if isinstance(meta, msgspec.Meta) and meta.examples]

@@ -102,6 +102,10 @@ class Simulator:
         """Turn the hardware emergency stop back out."""
         self.robot.release_estop()
 
+    def plug(self, module: int, *, there: bool = True) -> None:
+        """Put the module with this address on the bus, or take it off; today's binary does not notice."""
+        self.robot.plug(module, there=there)
+
     def set_battery(self, percent: float) -> None:
         """Charge in percent."""
         self.robot.set_battery(percent)

@@ -15,8 +15,8 @@ MAX_BODY_BYTES = 65_536
 class Control:
     """Answers on `port` of the loopback interface (0: any free one) for a list of robots.
 
-    `GET /` tells the truth; `POST /fault`, `/clear`, `/press_estop`, `/release_estop`, `/battery`, `/place` and
-    `DELETE /fault` act on `"robot"`: an index, a port, or `"all"`. Without it, clearing means all robots and
+    `GET /` tells the truth; `POST /fault`, `/clear`, `/press_estop`, `/release_estop`, `/plug`, `/unplug`, `/battery`, `/place`
+    and `DELETE /fault` act on `"robot"`: an index, a port, or `"all"`. Without it, clearing means all robots and
     everything else the first.
     """
 
@@ -100,6 +100,8 @@ ACTIONS: dict[tuple[str, str], Callable[[Simulator, Json], None]] = {
     ("POST", "/clear"): _clear,
     ("POST", "/press_estop"): lambda simulator, body: simulator.press_estop(),
     ("POST", "/release_estop"): lambda simulator, body: simulator.release_estop(),
+    ("POST", "/plug"): lambda simulator, body: simulator.plug(int(_number(body, "module"))),
+    ("POST", "/unplug"): lambda simulator, body: simulator.plug(int(_number(body, "module")), there=False),
     ("POST", "/battery"): lambda simulator, body: simulator.set_battery(_number(body, "percent")),
     ("POST", "/place"): lambda simulator, body: simulator.place(_number(body, "position_m")),
 }

@@ -64,7 +64,7 @@ def _robot_status(call: Call) -> Reply:
     data: Json = {
         "robot_id": call.vehicle.settings.robot_id,
         "state": state,
-        "modules_online": 4,
+        "modules_online": 4 - len(call.vehicle.unplugged),
         "comm_health": 100.0,
         "safety_ok": state is not State.ESTOP,
         "ready": state is State.IDLE,

@@ -27,25 +27,35 @@ def _module(call: Call) -> Module | Reply:
     text = call.args[0]
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 255:
         raise RefusedError("Invalid module address")
-    return MODULES.get(int(text)) or _not_found(call, f"Module {text} is offline")
+    module = None if int(text) in call.vehicle.unplugged else MODULES.get(int(text))
+    return module or _not_found(call, f"Module {text} is offline")
 
 
 def _bus(call: Call) -> Reply:
+    gone = call.vehicle.unplugged
     modules = [
-        {"address": m.address, "type": m.kind, "device_id": m.address, "status": "ONLINE", "health": 95}
+        {
+            "address": m.address,
+            "type": m.kind,
+            "device_id": m.address,
+            "status": "OFFLINE" if m.address in gone else "ONLINE",
+            "health": 0 if m.address in gone else 95,
+        }
         for m in MODULES.values()
     ]
     return ok(call, {"modules": modules, "count": len(modules), "discovery_time_ms": 17280})
 
 
 def _modules(call: Call) -> Reply:
-    modules = [{"address": m.address, "type": m.kind, "online": True} for m in MODULES.values()]
+    gone = call.vehicle.unplugged
+    modules = [{"address": m.address, "type": m.kind, "online": m.address not in gone} for m in MODULES.values()]
     return ok(call, {"modules": modules, "count": len(modules)})
 
 
 def _stats(call: Call) -> Reply:
+    gone = len(call.vehicle.unplugged)
     data: Json = {
-        "total_modules": 4, "online_modules": 4, "offline_modules": 0, "discovery_total_ms": 17280,
+        "total_modules": 4, "online_modules": 4 - gone, "offline_modules": gone, "discovery_total_ms": 17280,
         "p95_ms": 12, "p99_ms": 20, "health_timeouts": 0, "crc_errors": 0,
         "discovery_count": 1, "health_checks": 10, "comm_health": 100.0,
     }  # fmt: skip

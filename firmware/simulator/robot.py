@@ -92,6 +92,11 @@ class Robot:
             self.died = False
             self._vehicle.reboot()
 
+    def plug(self, module: int, *, there: bool) -> None:
+        """Take a module off the bus, or put it back."""
+        with self._lock:
+            (self._vehicle.unplugged.discard if there else self._vehicle.unplugged.add)(module)
+
     def press_estop(self) -> None:
         """Press the hardware button."""
         with self._lock:

@@ -56,6 +56,7 @@ class Vehicle:
         self.rng = random.Random(self.settings.seed)
         self.motion = Motion(at_s=now, position_m=self.settings.start_m, target_m=self.settings.start_m)
         self.estop_count = 0
+        self.unplugged: set[int] = set()  # modules that are off the bus, by address
         self.button_pressed = False
         self._power_up(now)
 
