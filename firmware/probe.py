@@ -29,6 +29,7 @@ def probe(target: Target, *, limit_s: float = LIMIT_S) -> Report:
             _find_out(report, target, asker)
         else:
             _as(report, target, target.profile, asker)
+        report.hung = asker.hung
     return _without_secrets(report, Scrubber(list(target.credentials.values())))
 
 
@@ -38,9 +39,8 @@ def _find_out(report: Report, target: Target, asker: Asker) -> None:
     found = probe_fit.best(report.fits)
     if found is None or asker.hung:
         if asked:
-            report.steps.append(_http(asked[0]))
-        hanging = "It left a request unanswered, so not every profile was tried. See to the robot, and probe again."
-        report.advice += [hanging] if asker.hung else probe_fit.advice(asked)
+            report.steps.append(_http(asked[-1] if asker.hung else asked[0]))
+        report.advice += [] if asker.hung else probe_fit.advice(asked)
         return
     report.profile = found.profile
     _as(report, target, found.profile, asker, guessed=True)
@@ -134,10 +134,13 @@ def _read_step(kind: Profile, name: str, asked: Asked[Any]) -> Step:
 
 def value_words(one: Found) -> str:
     """A value with its unit, — where there is none."""
-    if one.value is None:
+    value = one.value
+    if value is None:
         return "—"
-    value = {True: "yes", False: "no"}.get(one.value) if isinstance(one.value, bool) else one.value
-    return f"{value} {one.unit}" if one.unit else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    words = f"{value:.9g}" if isinstance(value, float) else str(value)
+    return f"{words} {one.unit}" if one.unit else words
 
 
 def _not_asked(names: list[str]) -> Step:
@@ -171,7 +174,7 @@ def _advise(report: Report, target: Target, kind: Profile) -> None:
             "Its machine state is not read: robotctl would not know what it does, and send it no motion."
         )
     elif report.machine_state == "unknown":
-        report.advice.append("It gave a word for its state that the profile's `map` does not have: add it there.")
+        report.advice.append("Its state reads `unknown`: the profile's `map` says so, or lacks the word that it gave.")
     missing = [name for name in kind.auth.tokens if not target.credentials.get(name)]
     if missing:
         report.advice.append(f"Not given, so what they sign was not tried: credentials {', '.join(missing)}.")

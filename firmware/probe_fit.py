@@ -55,11 +55,12 @@ def _score(client: RobotClient, name: str, asker: Asker, log: list[Asked[Any]]) 
     seen += rest
     values = {field: value for one in seen for field, value in one.values.items()}
     expected = {field for read in names for field, _ in kind.fields_of(read)}
-    state = values.get(MACHINE_STATE)
-    telling = f"{len(seen)} of {len(names)} reads answer; {len(values)} of {len(expected)} values found"
-    if MACHINE_STATE in expected and state in (None, "unknown"):
+    state = values.pop(MACHINE_STATE, None)
+    found = len(values) + (state not in (None, "unknown"))  # "unknown" may be any other robot's word
+    telling = f"{len(seen)} of {len(names)} reads answer; {found} of {len(expected)} values found"
+    if MACHINE_STATE in expected and state is None:
         return Fit(name, kind.about.title, 0.0, f"{telling}, but its machine state is not among them.")
-    score = round(len(seen) / len(names) * len(values) / max(1, len(expected)), 2)
+    score = round(len(seen) / len(names) * found / max(1, len(expected)), 2)
     return Fit(name, kind.about.title, score, f"{telling}.", state)
 
 

@@ -58,11 +58,12 @@ class Report:
     readings: list[Found] = field(default_factory=list)
     fits: list[Fit] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
+    hung: bool = False  # a request was still unanswered at the end
 
     @property
     def ok(self) -> bool:
-        """Whether the robot can be connected so: its machine state can be read."""
-        return self.machine_state not in (None, "unknown")
+        """Whether the robot can be connected so: its machine state can be read, and it answered whatever it was asked."""
+        return self.machine_state not in (None, "unknown") and not self.hung
 
 
 class Scrubber:
@@ -123,6 +124,7 @@ MENDS: tuple[tuple[type[errors.FirmwareError], str], ...] = (
     (errors.NotAllowed, "Check the credential, by its name in the profile, and what it may do on the robot."),
     (errors.NotFound, "There is no such path on this robot: another model or version, or its API begins below a path (http://host/base)."),
     (errors.NotNow, "The robot says: not now. Probe again when it is ready."),
+    (errors.Rejected, "The robot fails or refuses here, though the path is right: its own log may say why."),
     (errors.Busy, "Probe again once it has answered."),
     (errors.Frozen, "What must change with every measurement stands still: look at the robot's sensor or its program."),
     (errors.BadReply, "The profile's read expects JSON (or its `pattern`): compare with what the robot's documentation promises."),

@@ -1,5 +1,6 @@
 """The profile language: what a TOML file says of a kind of robot, as types. Loading and checking stand beside it."""
 
+import functools
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from firmware.profile_reads import About, Auth, Field, Read, Replies, Transport
 from firmware.profile_words import MACHINE_STATE, Condition, Part, says
 
 
-class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True, dict=True):
     """A kind of robot. `about`, `reads`, `fields` with `machine_state`, and `stop` are required."""
 
     about: About
@@ -49,7 +50,12 @@ class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
             found |= dict.fromkeys(self.reads_of(*inputs))
         return list(found)
 
-    @property
+    @functools.cached_property
+    def field_reads(self) -> dict[str, list[str]]:
+        """Field → the reads that it rests on. Worked out once: every document asks it of every field."""
+        return {name: self.reads_of(name) for name in self.fields}
+
+    @functools.cached_property
     def state_read(self) -> str:
         """The read that tells the machine state first: the link is judged by it."""
         return self.reads_of(MACHINE_STATE)[0]
@@ -58,7 +64,7 @@ class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
         """The reads that tell whether one of `conditions` holds, and the machine state."""
         return self.reads_of(*sorted({MACHINE_STATE} | {name for condition in conditions for name in condition}))
 
-    @property
+    @functools.cached_property
     def derived(self) -> dict[str, Field]:
         """The fields that follow from others, inputs before what rests on them."""
         return {name: field for name, field in self.fields.items() if field.rules}

@@ -14,7 +14,7 @@ NUMBER_SHOWN_S = 300.0
 
 def live_for_s(robot: Robot, spec: Profile, name: str | None = None) -> float:
     """How long a value counts as live: two intervals of the slowest read that may give it, and a second."""
-    reads = [spec.reads[name] for name in (spec.reads_of(name) if name else [spec.state_read])]
+    reads = [spec.reads[name] for name in (spec.field_reads[name] if name else [spec.state_read])]
     return max(read.live_for_s or 2 * (read.every_s or robot.poll_interval_s) + 1 for read in reads)
 
 

@@ -33,12 +33,17 @@ FLAG = Field(sources=[Source(read="r", path="a")], type="flag")
         (TEXT, "a\x00b\x1b[31m", "a b [31m"),
         (TEXT, {"a": 1}, None),
         (TEXT, "x" * 1000, "x" * 200),
-        (FLAG, 1, None),
+        (FLAG, 1, True),
+        (FLAG, 0, False),
+        (FLAG, 2, None),
+        (FLAG, -1, None),
+        (FLAG, "1", None),
         (FLAG, False, False),
     ],
 )
 def test_a_raw_value_becomes_one_of_its_type_or_none(spec: Field, raw: Any, value: Any) -> None:
-    assert convert(spec, raw) == value
+    found = convert(spec, raw)
+    assert (type(found), found) == (type(value), value)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_a_command_to_a_robot_that_has_just_died_fails_as_unreachable(api: Any, 
 
 @pytest.mark.parametrize(("fault", "status", "code"), [
     ("error", "rejected", "rejected"),
-    ("deny", "rejected", "rejected"),
+    ("deny", "rejected", "not_allowed"),
     ("garbage", "outcome_unknown", "bad_reply"),
     ("html", "outcome_unknown", "bad_reply"),
     ("oversize", "outcome_unknown", "bad_reply"),

@@ -183,7 +183,7 @@ def test_a_printer_that_was_disconnected_behind_our_back_says_no_itself(
     until(lambda: not loop.schedules or not any(one.busy for one in loop.schedules.values()))
     octoprint.disconnect()
     command = send(robot, people["alice"], "home")
-    assert (command.status, command.code) == ("rejected", "rejected")
+    assert (command.status, command.code) == ("rejected", "not_now")
     assert command.detail == "Printer is not operational or currently printing"
 
     polling()

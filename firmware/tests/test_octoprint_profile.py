@@ -89,7 +89,7 @@ def test_a_word_that_nobody_foresaw_reads_unknown(answering: Any) -> None:
 @pytest.mark.parametrize(("line", "changed", "key"), [
     ("observable = false", "", "commands.home.confirm"),  # forgotten is not the same as impossible
     ("confirm_within_s = 20.0", "observable = false", "commands.connect.observable"),
-    ("absent = [409]", "absent = [403]", "reads[...].absent"),  # a refusal is never "nothing to read"
+    ("absent = [409]", "absent = [403]", "reads.printer.absent"),  # a refusal is never "nothing to read"
     ("temperature.history[-1].time", "temperature.history[", "reads.printer.taken_at"),
 ])  # fmt: skip
 def test_a_profile_that_contradicts_itself_is_refused_by_key(line: str, changed: str, key: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from firmware.errors import BadReply, FirmwareError, NoReply, NotAllowed, Rejected
+from firmware.errors import BadReply, FirmwareError, NoReply, NotAllowed, NotFound, NotNow, NotReached, Rejected
 from firmware.tests.conftest import MakeClient, http
 from firmware.tests.test_transport import STATE, Scripted, error_of, move
 
@@ -35,16 +35,17 @@ from firmware.tests.test_transport import STATE, Scripted, error_of, move
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000, BadReply),
         (b"HTTP/1.1 101 Switching\r\nContent-Type: application/json\r\n\r\n", BadReply),
         (http(b"", "302 Found"), BadReply),
-        (http(b"bad gateway", "502 Bad Gateway", "text/plain"), BadReply),
-        (http(b"", "504 Gateway Timeout"), BadReply),
+        (http(b"bad gateway", "502 Bad Gateway", "text/plain"), NotReached),
+        (http(b"", "504 Gateway Timeout"), NotReached),
         ("close", NoReply),
         ("reset", NoReply),
         ("hang", NoReply),
-        (http(b'{"success":false,"message":"no"}', "401 OK"), Rejected),
-        (http(b'{"success":false,"error":"no"}', "403 OK"), Rejected),
-        (http(b"no, says the robot", "409 OK", "text/plain"), Rejected),
+        (http(b'{"success":false,"message":"no"}', "401 OK"), NotAllowed),
+        (http(b'{"success":false,"error":"no"}', "403 OK"), NotAllowed),
+        (http(b"", "404 OK"), NotFound),
+        (http(b"no, says the robot", "409 OK", "text/plain"), NotNow),
         (http(b'{"success":false,"message":"no}', "500 OK"), Rejected),
-        (http(b"", "503 OK"), Rejected),
+        (http(b"", "503 OK"), NotNow),
         (http(b'{"success":false,"message":"no"}'), Rejected),
         (http(b'{"success":false}'), Rejected),
     ],
@@ -56,7 +57,8 @@ def test_every_bad_reply_to_a_command_has_its_name_and_says_whether_the_robot_ma
     robot = scripted(reply)
     error = error_of(lambda: move(client_for(robot.url, timeout_s=0.5)))
     assert type(error) is kind
-    assert error.may_have_acted is (kind is not Rejected)
+    assert error.may_have_acted is not issubclass(kind, Rejected)
+    assert error.code == {NotReached: "unreachable"}.get(kind, kind.code)
     assert len(robot.requests) == 1, "a command that left is never sent again"
 
 

@@ -22,6 +22,24 @@ os.environ["TESTING"] = "true"
 (VAR / "static").mkdir()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the contract suite (firmware/tests/contract); here, because only this plugin is always loaded."""
+    group = parser.getgroup("contract", "the contract suite: any profile with any robot")
+    group.addoption("--profile", dest="contract_profile", help="name of an installed profile, or a TOML file")
+    group.addoption("--url", dest="contract_url", help="where the robot is: http://host:port")
+    for name, words in (("credential", "one of the robot's credentials"), ("setting", "one of its settings")):
+        option = {"dest": f"contract_{name}", "action": "append", "default": [], "metavar": "NAME=VALUE"}
+        group.addoption(f"--{name}", help=f"{words}; may be repeated", **option)
+    group.addoption("--moves", dest="contract_moves", action="store_true", help="a robot elsewhere may be moved")
+    group.addoption("--report", dest="contract_report", metavar="FILE", help="write what was seen as Markdown")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from firmware.tests.contract.report import Report
+
+    config.pluginmanager.register(Report(config), "contract-report")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what touches the database: those tests run a second time on PostgreSQL."""
     for item in items:
