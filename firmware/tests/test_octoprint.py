@@ -208,13 +208,36 @@ def test_a_wrong_key_is_refused_in_octoprints_own_words(
     assert octoprint.sent("M112") == before
 
 
+def test_a_jog_by_a_step_reaches_the_printer_and_is_never_called_confirmed(
+    octoprint: OctoPrint, register: Any, people: Any, polling: Any
+) -> None:
+    robot = register(octoprint)
+    polling()
+    until(lambda: reads(robot, "idle"))
+    command = send(robot, people["alice"], "jog", x_mm=5)
+    assert (command.status, command.code) == ("acknowledged", "not_observable")
+    until(lambda: octoprint.sent("X5") >= 1)
+    with pytest.raises(Problem) as refused:
+        send(robot, people["alice"], "jog", x_mm=500)
+    assert "Must be from -100 to 100 mm" in str(refused.value.detail)
+
+
 def test_temperatures_of_a_printer_that_fell_silent_grow_old_although_octoprint_still_serves_them(
     octoprint: OctoPrint, register: Any, people: Any, polling: Any
 ) -> None:
     robot = register(octoprint)
     polling()
     until(lambda: qualities(robot) == {"live"}, timeout_s=15)
+    jogs = octoprint.sent("X5")
     octoprint.post("/api/printer/command", command="!!DEBUG:go_awol")
     until(lambda: qualities(robot) == {"stale"}, timeout_s=25)
     assert octoprint.says() == "Operational"
     assert document(robot)["readings"]["tool_c"]["age_s"] > 10
+    # nor does its state pass for live: what OctoPrint goes on saying is known to be frozen, and nothing moves on it
+    until(lambda: document(robot)["machine_state"]["quality"] == "stale", timeout_s=15)
+    assert document(robot)["link"]["last_error_code"] == "frozen"
+    assert document(robot)["mode"] == "degraded"
+    with pytest.raises(Problem) as refused:
+        send(robot, people["alice"], "jog", x_mm=5)
+    assert refused.value.code in ("mode_forbids", "state_forbids")
+    assert octoprint.sent("X5") == jogs

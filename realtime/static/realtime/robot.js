@@ -116,6 +116,7 @@ function latchWords() {
 
 function renderReadings(now) {
   const body = by("readings");
+  const untold = [];
   for (const [name, reading] of Object.entries(doc.readings)) {
     const row = body.querySelector(`[data-reading="${name}"]`) ?? readingRow(body, name);
     const seen = truth.see(reading, now);
@@ -127,7 +128,12 @@ function renderReadings(now) {
     text(row.cells[4], seen.observedAt ? truth.clock(seen.observedAt) : "never");
     row.cells[4].title = truth.absolute(seen.observedAt);
     flag(row, "is-stale", seen.quality !== "live");
+    // A kind of robot tells more than one of its firmwares: what this one has never told is named below, in one line.
+    row.hidden = seen.quality === "never" && !reading.tile;
+    if (row.hidden) untold.push(row.cells[0].textContent);
   }
+  by("untold").hidden = !untold.length;
+  text(by("untold"), `Not told by this robot so far: ${untold.join(", ")}.`);
 }
 
 function readingRow(body, name) {

@@ -151,6 +151,7 @@ export function fieldName(name) {
  */
 export function number(value, unit) {
   if (value === null || value === undefined) return NOTHING;
+  if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return String(value);
   const digits = DECIMALS[unit] ?? (Number.isInteger(value) ? 0 : 2);
   const text = value.toFixed(digits);
