@@ -1,4 +1,4 @@
-"""Robots, commands and link transitions in the admin. Nothing here sends anything to a robot."""
+"""Robots, commands and link transitions in the admin. Only the probe sends anything to a robot, and that only looks."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.admin import ReadOnlyAdmin, RightsAdmin
-from firmware import profile, recorder
+from firmware import probe_admin, profile, recorder
 from firmware.models import Command, Robot, Site, StopStatus, Transition
 
 
@@ -91,7 +92,11 @@ class RobotAdmin(RightsAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # robots are retired, by the action below: a slug never returns
 
-    actions = ["retire"]
+    actions, actions_list, actions_detail = ["retire"], ["probe_address"], ["probe_robot"]
+    probe_address = action(description="Probe an address", url_path="probe", permissions=["change"])(
+        probe_admin.probe_address
+    )
+    probe_robot = action(description="Probe", url_path="probe", permissions=["change"])(probe_admin.probe_robot)
 
     @admin.action(description="Retire: take out of service for good")
     def retire(self, request: HttpRequest, robots: Any) -> None:

@@ -12,7 +12,7 @@ from firmware import conditions, probe_auth, probe_equipment, probe_fit, probe_n
 from firmware.client import Observation, RobotClient
 from firmware.errors import BadProfile, Busy, Frozen, Unreachable
 from firmware.probe_asking import Asked, Asker, Target, prepare
-from firmware.probe_words import Found, Report, Scrubber, Step, explain
+from firmware.probe_words import Found, Report, Scrubber, Step, explain, hangs
 from firmware.profile_language import Profile
 from firmware.profile_words import MACHINE_STATE
 
@@ -38,8 +38,8 @@ def _find_out(report: Report, target: Target, asker: Asker) -> None:
     report.fits, asked = probe_fit.find(target, asker)
     found = probe_fit.best(report.fits)
     if found is None or asker.hung:
-        if asked:
-            report.steps.append(_http(asked[-1] if asker.hung else asked[0]))
+        report.steps += [_http(asked[0])] if asked else []
+        report.steps += [_hanging(one) for one in asked[1:] if one.error and hangs(one.error)]
         report.advice += [] if asker.hung else probe_fit.advice(asked)
         return
     report.profile = found.profile
@@ -51,7 +51,8 @@ def _as(report: Report, target: Target, name: str, asker: Asker, *, guessed: boo
     try:
         client = prepare(target, name)
     except BadProfile as error:
-        mend = "Give what it asks for." if error.key else "`manage.py check_profile` says what is wrong."
+        ours = error.key.startswith(("settings", "credentials", "base_url"))
+        mend = "Give it as the profile asks for it." if ours else "`manage.py check_profile` says what is wrong."
         report.steps.append(Step("profile", False, None, str(error), mend))
         return
     try:
@@ -105,6 +106,12 @@ def _http(first: Asked[Any]) -> Step:
         return Step("HTTP", True, first.ms, f"It answers, with status {error.status}.", status=error.status)
     words, mend = explain(error)
     return Step("HTTP", None if isinstance(error, Busy) else False, first.ms, words, mend)
+
+
+def _hanging(asked: Asked[Any]) -> Step:
+    assert asked.error is not None
+    words, mend = explain(asked.error)
+    return Step("search", False, asked.ms, words, mend)
 
 
 def _read_step(kind: Profile, name: str, asked: Asked[Any]) -> Step:

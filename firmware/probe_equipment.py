@@ -1,15 +1,16 @@
 """A probe's look at what a robot is made of: modules, the registers of the first, its scan, its settings. Once each."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from accounts.journal import redact
-from firmware import equipment_shapes
+from firmware import equipment_shapes, replies
 from firmware.client import RobotClient
 from firmware.errors import Busy
 from firmware.probe_asking import Asker
 from firmware.probe_words import Step, explain
-from firmware.profile_equipment import Fetch
+from firmware.profile_equipment import Fetch, Group
 
 SHOWN_AT_MOST = 12
 
@@ -48,17 +49,19 @@ def look(client: RobotClient, asker: Asker) -> list[Step]:
 
 
 def _groups(client: RobotClient, asker: Asker) -> list[Step]:
-    steps = []
-    for name, group in client.profile.config.items():
-        words = lambda reply, group=group: _values(redact(equipment_shapes.settings(group, reply)["values"]))  # noqa: E731
-        steps.append(_fetched(client, asker, f"configuration {name}", group, {}, words))
-    return steps
+    return [
+        _fetched(client, asker, f"configuration {name}", group, {}, partial(_settings, group))
+        for name, group in client.profile.config.items()
+    ]
 
 
-def _values(values: dict[str, Any]) -> str:
-    given = [f"{name} = {value}" for name, value in values.items() if value is not None]
+def _settings(group: Group, reply: Any) -> str:
+    """What is set, without what sits under a name that speaks of a secret."""
+    values = redact(equipment_shapes.settings(group, reply)["values"])
+    given = [f"{name} = {replies.word(value)}" for name, value in values.items() if value is not None]
     missing = [name for name, value in values.items() if value is None]
-    return "; ".join([", ".join(given)] * bool(given) + [f"not given: {', '.join(missing)}"] * bool(missing)) + "."
+    told = [", ".join(given)] if given else []
+    return "; ".join(told + ([f"not given: {', '.join(missing)}"] if missing else [])) + "."
 
 
 def _listed(what: str, addresses: list[str]) -> str:

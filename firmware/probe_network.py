@@ -39,7 +39,9 @@ def look(url: str) -> list[Step]:
         mend = (
             "Robots may only be in ROBOT_NETWORKS, which the environment of robotctl sets." if _refused(error) else ""
         )
-        return [Step("address", False, _ms(began), " ".join(error.messages), mend)]
+        # What is wrong may quote a part of the address, and so of a password in it.
+        words = " ".join(error.messages) if "@" not in url else "Credentials do not belong into the address."
+        return [Step("address", False, _ms(began), words, mend)]
     steps = [Step("address", True, _ms(began), "A robot may have this address.")]
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or network.DEFAULT_PORTS[parts.scheme]
