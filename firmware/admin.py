@@ -20,7 +20,7 @@ class RobotForm(forms.ModelForm[Robot]):
     """Credentials are typed in and never shown; leave them empty to keep what is there."""
 
     profile = forms.ChoiceField(
-        choices=lambda: [(name, profile.load(name).about.title) for name in profile.available()]
+        choices=lambda: [(name, profile.title(name)) for name in profile.available()]
     )
     credentials = forms.CharField(
         required=False,

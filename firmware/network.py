@@ -100,14 +100,14 @@ def check_base_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         port = DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port
-    except ValueError as error:
-        raise ValidationError(f"This is not an address: {error}.") from error
+    except ValueError:  # its words may quote what somebody took for the place of a password
+        raise ValidationError("This is not an address: give it as http://host:port or https://host:port.") from None
+    if "@" in url:
+        raise ValidationError("Credentials do not belong into the address; give them as credentials.")
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port:
         raise ValidationError("Give the robot's address as http://host:port or https://host:port.")
     if "\\" in url or any(char.isspace() or not char.isprintable() for char in url):
         raise ValidationError("The address must not have spaces, backslashes or control characters.")
-    if "@" in parts.netloc:
-        raise ValidationError("Credentials do not belong into the address; give them as credentials.")
     if parts.query or parts.fragment:
         raise ValidationError("The address must not have a query or a fragment.")
     try:

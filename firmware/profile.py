@@ -52,6 +52,14 @@ def load(name: str) -> Profile:
     return _current(name).profile
 
 
+def title(name: str) -> str:
+    """What people call this kind of robot; of a file that is wrong, that it is."""
+    try:
+        return load(name).about.title
+    except BadProfile:
+        return f"{name} (cannot be used: see check_profile)"
+
+
 def version(name: str) -> str:
     """Changes when the profile's file does; empty when there is none that can be used."""
     try:

@@ -251,5 +251,5 @@ class Profiles(APIView):
     def get(self, request: Request) -> Response:
         permissions.require(request.user, "robot.configure")
         return Response(
-            {"results": [{"name": name, "title": profile.load(name).about.title} for name in profile.available()]}
+            {"results": [{"name": name, "title": profile.title(name)} for name in profile.available()]}
         )

@@ -83,7 +83,8 @@ def test_only_an_error_that_names_m112_reads_stopped(answering: Any, error: Any,
 
 
 def test_a_word_that_nobody_foresaw_reads_unknown(answering: Any) -> None:
-    assert answering(200, {"state": "Levitating"}).read("job").values["machine_state"] == "unknown"
+    assert answering(200, {"state": {"text": "Levitating"}}).read("live").values["machine_state"] == "unknown"
+    assert "machine_state" not in answering(200, {"state": "Levitating"}).read("job").values  # `live` says what it is
 
 
 @pytest.mark.parametrize(("line", "changed", "key"), [
@@ -97,4 +98,6 @@ def test_a_profile_that_contradicts_itself_is_refused_by_key(line: str, changed:
     assert line in text
     with pytest.raises(BadProfile) as refused:
         profile.parse(text.replace(line, changed), "octoprint.toml")
-    assert refused.value.key.startswith(key)
+    told = [fault.key for fault in profile.examine(text.replace(line, changed))[1]]
+    assert refused.value.key == told[0]
+    assert any(found.startswith(key) for found in told)

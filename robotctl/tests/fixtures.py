@@ -35,8 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from firmware.tests.contract import options
     from firmware.tests.contract.report import Report
 
+    options.check(config)
     config.pluginmanager.register(Report(config), "contract-report")
 
 
