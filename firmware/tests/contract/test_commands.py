@@ -1,0 +1,54 @@
+"""Every command of the profile: told by somebody who may, and believed only when the robot's state shows it."""
+
+from typing import Any
+
+import pytest
+
+from firmware import conditions
+from firmware.profile_actions import Command
+from firmware.tests.contract.kinds import Kind, Machine
+from firmware.tests.contract.report import SAID_SO
+from firmware.tests.contract.subject import Subject
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_command_is_obeyed(command: str, kind: Kind, machine: Machine, acting: Subject, saw: Any) -> None:
+    """command {command}"""
+    spec, params = acting.spec.commands[command], acting.sample(command)
+    _make_room(command, spec, machine, acting)
+    ended = acting.send(command, params)
+    expected = kind.expect.get(command)
+    words = ", ".join(f"{key} = {value}" for key, value in ended.params.items())
+    words += ": " if words else ""
+    if expected is not None:
+        assert (ended.status, ended.code) == expected, f"{ended.status} {ended.code}: {ended.detail}"
+        verb = "refused" if ended.status == "rejected" else "not obeyed"
+        saw(f"{words}{verb} by this robot, and said so: {ended.detail}", verdict=SAID_SO)
+        return
+    after = "confirmed" if spec.confirm or spec.job else "acknowledged"
+    assert ended.status == after, f"{ended.status} {ended.code or ''}: {ended.detail}"
+    assert ended.attempts == 1
+    if spec.confirm:
+        assert conditions.hold(spec.confirm, acting.values(), ended.params), "the state document does not show it"
+    assert ended.ended_at is not None and ended.sent_at is not None
+    words += f"{ended.status} in {(ended.ended_at - ended.sent_at).total_seconds() * 1000:.0f} ms"
+    words += f", it reads {_shown(spec, acting)}" if spec.confirm else f" ({ended.detail})"
+    if spec.kind == "motion":
+        words += f", {acting.calm_down(sure=spec.observable)}"
+    saw(words)
+
+
+def _shown(spec: Command, subject: Subject) -> str:
+    """What the robot says of all that could confirm the command."""
+    values, names = subject.values(), dict.fromkeys(name for condition in spec.confirm for name in condition)
+    return ", ".join(f"{name} = {values[name]}" for name in names if name in values)
+
+
+def _make_room(name: str, spec: Command, machine: Machine, subject: Subject) -> None:
+    """Bring the robot to where the command is allowed: by somebody's hand, or by moving it."""
+    if hand := machine.prepare.get(name):
+        hand()
+        subject.look()
+    else:
+        subject.into(spec.states)
