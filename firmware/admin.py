@@ -19,9 +19,7 @@ from firmware.models import Command, Robot, Site, StopStatus, Transition
 class RobotForm(forms.ModelForm[Robot]):
     """Credentials are typed in and never shown; leave them empty to keep what is there."""
 
-    profile = forms.ChoiceField(
-        choices=lambda: [(name, profile.title(name)) for name in profile.available()]
-    )
+    profile = forms.ChoiceField(choices=lambda: [(name, profile.title(name)) for name in profile.available()])
     credentials = forms.CharField(
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autocomplete": "off"}),

@@ -1,7 +1,9 @@
 """What a robot's answer says: its status is believed first, its words are made fit to be shown."""
 
+import base64
 import re
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -15,7 +17,10 @@ class Answers:
     """Reads one robot's answers; `secrets` are its credentials, which get nowhere even if it repeats them."""
 
     def __init__(self, language: Replies, secrets: list[str]) -> None:
-        self._language, self._secrets = language, [secret for secret in secrets if secret]
+        self._language = language
+        plain = [secret for secret in secrets if secret]
+        spelled = [base64.b64encode(secret.encode()).decode() for secret in plain] + [quote(s, safe="") for s in plain]
+        self._secrets = sorted({*plain, *spelled}, key=len, reverse=True)
 
     def read(self, read: Read, answer: Answer) -> Any:
         """The reply to a read: JSON, or text that its pattern takes apart. Raises Rejected, BadReply."""

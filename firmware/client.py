@@ -141,6 +141,10 @@ class RobotClient:
         self._stop_asked_at = time.monotonic()
         return self._act(self._stop, self.profile.stop, what="stop", stopping=True)
 
+    def words(self, text: str) -> str:
+        """A robot's words, fit for a log and a database."""
+        return self._answers.printable(text)
+
     @property
     def motion_unanswered(self) -> bool:
         """Whether a motion request is out that the robot may still obey."""

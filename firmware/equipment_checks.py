@@ -54,13 +54,6 @@ def equipment_problems(profile: Profile) -> Iterator[tuple[str, str]]:
             yield from _must_take("registers.write", [write.path, write.body], {"module", "register", "value"}, profile)
         if not profile.modules:
             yield "registers", "belong to modules; say in [modules] which there are"
-    for name, detail in profile.modules.details.items() if profile.modules else ():
-        known = set(placeholders(detail.path)) - profile.settings.keys()
-        if known - {"module"}:
-            yield (
-                f"modules.details.{name}.path",
-                f"${sorted(known - {'module'})[0]} is nothing here; $module is the address",
-            )
     yield from _config_problems(profile)
     if profile.lidar and not (profile.lidar.points or profile.lidar.distances):
         yield "lidar", "must say where the scan is: `points` or `distances`"
@@ -81,5 +74,3 @@ def _must_take(key: str, template: Any, needed: set[str], profile: Profile) -> I
     used = set(placeholders(template)) - profile.settings.keys()
     for missing in sorted(needed - used):
         yield key, f"must say where ${missing} goes"
-    for unknown in sorted(used - needed):
-        yield key, f"${unknown} is nothing here; there are {', '.join('$' + name for name in sorted(needed))}"

@@ -82,8 +82,8 @@ def answered_late(command_id: int, reply: bytes) -> None:
     with transaction.atomic():
         if Command.objects.filter(pk=command_id, answered_at=None).update(answered_at=timezone.now()) == 1:
             command = Command.objects.select_related("robot").get(pk=command_id)
-            said = reply.rpartition(b"\r\n\r\n")[2][:200].decode(errors="replace")
-            tell("command.answered_late", command, outcome=Outcome.UNKNOWN, data={"reply": said.replace("\0", "")})
+            said = client_for(command.robot).words(reply.rpartition(b"\r\n\r\n")[2][:200].decode(errors="replace"))
+            tell("command.answered_late", command, outcome=Outcome.UNKNOWN, data={"reply": said})
 
 
 def _begin(command: Command) -> bool:
@@ -146,7 +146,7 @@ def _refused(command: Command, order: Order, client: RobotClient, error: Rejecte
 
 def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Reply) -> None:
     times: dict[str, Any] = {"sent_at": recorder.moment(reply.sent_at), "answered_at": recorder.moment(reply.ended_at)}
-    if order.look is None:
+    if order.look is None and order.job is None:
         detail = "The robot answered; it reports nothing that could confirm it."
         _end(command, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, code="not_observable", detail=detail, **times)
         return
@@ -157,9 +157,10 @@ def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Re
         tell("command.acknowledged", command, outcome=Outcome.OK, data=data)
     if order.job is not None and not _works_at_it(command, order, order.job, client, reply):
         return
-    look = readback.watch(order, client)
+    look = readback.watch(order, client) if order.look else Look([], True, True)
     if look.shown:
-        _confirmed(command, CommandStatus.ACKNOWLEDGED, "The robot's state shows that it obeys.", seen=look.seen)
+        shows = "state shows that it obeys" if order.look else "own job shows that it works at it"
+        _confirmed(command, CommandStatus.ACKNOWLEDGED, f"The robot's {shows}.", seen=look.seen)
         if order.job is not None and (name := jobs.named(order.job, reply)):
             threads.start(threads.jobs, jobs.see_through, command.pk, client, order.job, name)
     elif look.heard:

@@ -41,7 +41,7 @@ def ask(client: RobotClient, job: Job, name: str) -> Stage:
     why = replies.find(job.why, reply)
     for stage, states in (("done", job.done), ("failed", job.failed), ("working", job.working)):
         if replies.word(state) in states:
-            return Stage(stage, replies.printable(str(why)[:300]) if isinstance(why, str) else "")
+            return Stage(stage, client.words(why[:300]) if isinstance(why, str) else "")
     return Stage("waiting")
 
 

@@ -42,7 +42,7 @@ class Order:
     right: str
     states: list[str]
     send: Send
-    look: Callable[[RobotClient], Look] | None  # None: nothing the robot reports could show it
+    look: Callable[[RobotClient], Look] | None  # None: no reading could show it; a job still may
     params: dict[str, Any] = field(default_factory=dict)
     deadline_s: float = 10.0
     confirm_within_s: float = 5.0
@@ -82,13 +82,12 @@ def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
         values = conditions.values_of(client.profile, seen)
         return Look(seen, conditions.hold(spec.confirm, values, params), bool(seen))
 
-    observable = spec.confirm or spec.job is not None
     return Order(
         kind=spec.kind,
         right="robot.command",
         states=spec.states,
         send=send,
-        look=look if spec.confirm else (lambda client: Look([], True, True)) if observable else None,
+        look=look if spec.confirm else None,
         params=params,
         deadline_s=spec.deadline_s,
         confirm_within_s=spec.confirm_within_s,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firmware.profile_actions import Param
+from firmware.replies import word
 from robotctl.problems import Problem
 
 KINDS = {"number": "a number", "integer": "a whole number", "text": "text", "flag": "true or false"}
@@ -44,7 +45,7 @@ def sent(specs: Mapping[str, Param], params: Mapping[str, Any]) -> dict[str, Any
 
 def _sent(spec: Param, value: Any) -> Any:
     if spec.sent:
-        return spec.sent[str(value)]
+        return spec.sent.get(word(value), value)
     if spec.scale == 1.0 or isinstance(value, str | bool):
         return value
     scaled = round(value * spec.scale, 9)

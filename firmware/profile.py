@@ -73,27 +73,49 @@ def _current(name: str) -> _Loaded:
     now = time.monotonic()
     if known is not None and now - known.looked_at < LOOK_AGAIN_S:
         return known
-    path = _path(name)
-    stat = path.stat()
-    found = f"{path}:{stat.st_mtime_ns}:{stat.st_size}"
+    paths = _paths(name)
+    found = ";".join(_stamp(path) for path in paths)
     if known is not None and known.version.split("|")[0] == found:
         known.looked_at = now
         return known
-    try:
-        _loaded[name] = _Loaded(parse(path.read_text(), path.name), found, now)
-    except BadProfile as error:
-        if known is None:
-            raise
-        log.warning("profile.not_usable", file=path.name, error=str(error))  # once for each change of the file
-        _loaded[name] = _Loaded(known.profile, f"{found}|{known.version}", now)
+    _loaded[name] = _newest(paths, found, known)
     return _loaded[name]
 
 
-def _path(name: str) -> Path:
+def _newest(paths: list[Path], found: str, known: _Loaded | None) -> _Loaded:
+    """The first of the files that is right; failing all, the last one that was; where there was none, the shipped one goes on
+    in the place of one's own that is wrong: a robot without a profile could not even be stopped."""
+    first: BadProfile | None = None
+    for path in paths if known is None else paths[:1]:
+        try:
+            return _Loaded(_read(path), found if first is None else f"{found}|{path}", time.monotonic())
+        except BadProfile as error:
+            first = first or error
+            log.warning("profile.not_usable", file=str(path), error=str(error))  # once for each change of the file
+    if known is None:
+        assert first is not None
+        raise first
+    return _Loaded(known.profile, f"{found}|{known.version}", time.monotonic())
+
+
+def _stamp(path: Path) -> str:
+    stat = path.stat()
+    return f"{path}:{stat.st_mtime_ns}:{stat.st_size}"
+
+
+def _read(path: Path) -> Profile:
+    try:
+        return parse(path.read_text(encoding="utf-8"), path.name)
+    except (UnicodeDecodeError, OSError) as error:
+        raise BadProfile(path.name, "", f"cannot be read as UTF-8 text: {error}") from error
+
+
+def _paths(name: str) -> list[Path]:
+    """The files of that name, one's own first. Raises BadProfile when there is none."""
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        for folder in folders():
-            if (folder / f"{name}.toml").is_file():
-                return folder / f"{name}.toml"
+        found = [folder / f"{name}.toml" for folder in folders() if (folder / f"{name}.toml").is_file()]
+        if found:
+            return found
     _loaded.pop(name, None)
     raise BadProfile(f"{name}.toml", "", f"there is no such profile; installed are {', '.join(available())}")
 
@@ -128,6 +150,8 @@ def examine(text: str) -> tuple[Profile | None, list[Fault]]:
     """The profile in `text`, if its structure is right, and everything that is wrong with it, with line and example."""
     try:
         raw = tomllib.loads(text)
+    except RecursionError:
+        return None, [Fault("", "not a profile: brackets within brackets without end")]
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+)", str(error))
         return None, [Fault("", f"not TOML: {error}", line=int(place[1]) if place else None)]

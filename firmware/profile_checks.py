@@ -11,11 +11,11 @@ from firmware import parameters
 from firmware.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens
 from firmware.profile_actions import Command, Param
 from firmware.profile_language import Profile
+from firmware.profile_placeholders import placeholder_problems
 from firmware.profile_words import MACHINE_STATE, MACHINE_STATES, Condition, Near, placeholders
 
 Problems = Iterator[tuple[str, str]]
 RESERVED = frozenset({"register_write", "configure", "stop", "reset"})
-TAKEN = frozenset({"token", "job", "module", "register", "value", "values", "key"})
 
 
 def problems(profile: Profile) -> Problems:
@@ -23,6 +23,8 @@ def problems(profile: Profile) -> Problems:
     yield from _expression_problems(profile)
     yield from _field_problems(profile)
     yield from _token_problems(profile)
+    for name, param in profile.settings.items():
+        yield from _param_problems(f"settings.{name}", param)
     yield from _reply_problems(profile)
     if profile.reset:
         yield from _state_problems("reset.from_states", profile.reset.from_states)
@@ -37,7 +39,7 @@ def problems(profile: Profile) -> Problems:
     for name, call in profile.setup.items():
         yield from _condition_problems(profile, f"setup.{name}.when", call.when, set())
     yield from equipment_problems(profile)
-    yield from _placeholder_problems(profile)
+    yield from placeholder_problems(profile)
 
 
 def _expression_problems(profile: Profile) -> Problems:
@@ -111,7 +113,7 @@ def _reply_problems(profile: Profile) -> Problems:
     for name, read in profile.reads.items():
         for status in read.absent:
             if not (200 <= status < 300 or 404 <= status < 500):
-                yield f"reads.{name}.absent", f"{status} is a refusal or a failure, never \"nothing to read\""
+                yield f"reads.{name}.absent", f'{status} is a refusal or a failure, never "nothing to read"'
         for status in set(read.accept) & set(read.absent):
             yield f"reads.{name}.absent", f"{status} is in `accept`, too; either it tells something, or nothing"
 
@@ -153,6 +155,8 @@ def _rule_problems(profile: Profile) -> Problems:
             yield from _condition_problems(profile, key, [rule.when], set())
         if field.rules and not any(rule.when for rule in field.rules):
             yield f"fields.{name}.rules", "rests on no field"
+        elif field.rules and field.rules[-1].when:
+            yield f"fields.{name}.rules", 'must say what it is otherwise: end with { when = {}, value = "…" }'
 
 
 def _command_problems(profile: Profile, name: str, command: Command) -> Problems:
@@ -164,10 +168,6 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Problems
         yield f"{key}.job.path", "must say where the job's name goes: $job"
     for param_name, param in command.params.items():
         yield from _param_problems(f"{key}.params.{param_name}", param)
-    known = command.params.keys() | profile.settings.keys()
-    for part, template in (("body", command.body), ("path", command.path)):
-        for missing in sorted(set(placeholders(template)) - known):
-            yield f"{key}.{part}", f"${missing} is not one of the command's params"
     if command.kind == "motion" and command.observable and not command.confirm and not command.job:
         yield f"{key}.confirm", "must say how the robot shows that it obeys; if nothing can, say observable = false"
     if not command.observable and (command.confirm or command.done or command.job):
@@ -199,18 +199,6 @@ def _condition_problems(profile: Profile, key: str, conditions: list[Condition],
                 yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
             for missing in sorted(set(placeholders(getattr(expected, "near", expected))) - params):
                 yield key, f"${missing} is not one of the command's params"
-
-
-def _placeholder_problems(profile: Profile) -> Problems:
-    """Paths that take nothing but the robot's own settings."""
-    paths = {f"reads.{name}.path": read.path for name, read in profile.reads.items()}
-    paths |= {"stop.path": profile.stop.path} | ({"reset.path": profile.reset.path} if profile.reset else {})
-    paths |= {f"setup.{name}.path": call.path for name, call in profile.setup.items()}
-    for key, path in paths.items():
-        for missing in sorted(set(placeholders(path)) - profile.settings.keys()):
-            yield key, f"${missing} is not one of settings ({', '.join(profile.settings) or 'there are none'})"
-    for name in profile.settings.keys() & TAKEN:
-        yield f"settings.{name}", f"${name} stands for something else already; take another name"
 
 
 def _state_problems(key: str, states: Iterable[object]) -> Problems:

@@ -79,29 +79,28 @@ def _plain(kind: Any) -> Any:
 
 def _has_parts(kind: Any) -> bool:
     plain = _plain(kind)
+    if get_origin(plain) in (dict, list):
+        return _has_parts(get_args(plain)[-1])
     return isinstance(plain, type) and issubclass(plain, Part)
 
 
 def example(key: str) -> str | None:
-    """How the key may look in a file, from the language itself."""
+    """How the key, or the one that it is part of, may look in a file, from the language itself."""
     kind: Any = Profile
-    meta: msgspec.Meta | None = None
+    name, meta = "", None
     for step in re.findall(r"[^.\[\]]+|\[\d+\]", key):
         plain = _plain(kind)
         if isinstance(plain, type) and issubclass(plain, Part):
             field = next((f for f in msgspec.structs.fields(plain) if f.encode_name == step), None)
             if field is None:
-                break
+                return None
             kind = get_type_hints(plain, include_extras=True)[field.name]
+            name, meta = step, _meta(kind)
         elif get_args(plain):
             kind = get_args(plain)[-1]
         else:
             break
-        meta = _meta(kind) or meta
-    if meta is None or not meta.examples:
-        return None
-    last = re.split(r"[.\[]", key)[-1].rstrip("]")
-    return f"{last} = {_toml(meta.examples[0])}"
+    return f"{name} = {_toml(meta.examples[0])}" if meta and meta.examples else None
 
 
 def example_of(kind: Any) -> str | None:
@@ -131,14 +130,21 @@ def _bare(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
+HEADER = re.compile(r"""\s*(\[\[?)([\w"'.\- ]+)\]\]?\s*(#.*)?$""")
+
+
 def line_of(text: str, key: str) -> int | None:
     """The line on which `key` stands, or the nearest table above it that is there."""
     steps = [step.strip('"') for step in re.findall(r'"[^"]*"|[^.\[\]"]+', key)]
     table: list[str] = []
+    counts: dict[str, int] = {}  # of the tables of an array
     best, best_depth = None, 0
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[\[?([^\]]+)\]", line):
-            table = [step.strip(' "') for step in re.findall(r'"[^"]*"|[^.\s"]+', header[1])]
+        if header := HEADER.match(line):
+            table = [step.strip(' "') for step in re.findall(r'"[^"]*"|[^.\s"]+', header[2])]
+            if header[1] == "[[":
+                index = counts[header[2]] = counts.get(header[2], -1) + 1
+                table.append(str(index))
             here = table
         elif name := re.match(r'\s*("[^"]*"|[\w.-]+)\s*=', line):
             here = table + [step.strip('"') for step in ([name[1]] if name[1][0] == '"' else name[1].split("."))]

@@ -18,6 +18,8 @@ from firmware.profile_words import PLACEHOLDER
 
 def instant(said: Any) -> float | None:
     """A time as robots write it, as epoch seconds: epoch s, ms or µs (told apart by size), or ISO 8601 (UTC if it says none)."""
+    if isinstance(said, str) and re.fullmatch(r"\d+(\.\d+)?", said.strip()):
+        said = float(said)  # out of a text reply
     if isinstance(said, str):
         try:
             told = datetime.fromisoformat(said)
@@ -133,9 +135,9 @@ def entries(path: str, reply: Any) -> list[dict[str, Any]]:
 
 def path_part(value: Any) -> str:
     """One part of a path. What would be no part, or lead out of it, is refused: quoting leaves dots alone."""
-    if value is None or str(value) in ("", ".", ".."):
+    if value is None or word(value) in ("", ".", ".."):
         raise FirmwareError(f"{value!r} cannot be part of a path.")
-    return quote(str(value), safe="")
+    return quote(word(value), safe="")
 
 
 def fill(template: Any, params: dict[str, Any]) -> Any:

@@ -34,7 +34,7 @@ def bound(profile: Profile, settings: dict[str, Any]) -> Profile:
             return part
         if (whole := PLACEHOLDER.fullmatch(part)) and whole[1] in settings:
             return settings[whole[1]]
-        return PLACEHOLDER.sub(lambda found: str(settings.get(found[1], found[0])), part)
+        return PLACEHOLDER.sub(lambda found: replies.word(settings.get(found[1], found[0])), part)
 
     given = msgspec.to_builtins(profile)
     return msgspec.convert(

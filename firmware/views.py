@@ -250,6 +250,4 @@ class Profiles(APIView):
     @extend_schema(responses={200: dict})
     def get(self, request: Request) -> Response:
         permissions.require(request.user, "robot.configure")
-        return Response(
-            {"results": [{"name": name, "title": profile.title(name)} for name in profile.available()]}
-        )
+        return Response({"results": [{"name": name, "title": profile.title(name)} for name in profile.available()]})

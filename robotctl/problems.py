@@ -44,6 +44,16 @@ class StrictFilters(DjangoFilterBackend):
         return super().filter_queryset(request, queryset, view)
 
 
+DEEPEST = 64  # levels; whatever handles the body later may recurse
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
+
+
 class StrictJSONParser(JSONParser):
     """JSON that can be stored and sent on: no depth without end, no lone surrogates, no NUL, no NaN."""
 
@@ -52,9 +62,12 @@ class StrictJSONParser(JSONParser):
         if b"\\u0000" in body:
             raise exceptions.ParseError("A text must not hold the character NUL.")
         try:
-            return msgspec.json.decode(body)
+            value = msgspec.json.decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise exceptions.ParseError(f"The body is not JSON: {error}") from error
+        if _is_deeper(value, DEEPEST):
+            raise exceptions.ParseError(f"The body is nested deeper than {DEEPEST} levels.")
+        return value
 
 
 class Problem(exceptions.APIException):
