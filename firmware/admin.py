@@ -12,8 +12,9 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.admin import ReadOnlyAdmin, RightsAdmin
-from firmware import probe_admin, profile, recorder
+from firmware import profile, recorder
 from firmware.models import Command, Robot, Site, StopStatus, Transition
+from firmware.probing import pages
 
 
 class RobotForm(forms.ModelForm[Robot]):
@@ -92,9 +93,9 @@ class RobotAdmin(RightsAdmin):
 
     actions, actions_list, actions_detail = ["retire"], ["probe_address"], ["probe_robot"]
     probe_address = action(description="Probe an address", url_path="probe", permissions=["change"])(
-        probe_admin.probe_address
+        pages.probe_address
     )
-    probe_robot = action(description="Probe", url_path="probe", permissions=["change"])(probe_admin.probe_robot)
+    probe_robot = action(description="Probe", url_path="probe", permissions=["change"])(pages.probe_robot)
 
     @admin.action(description="Retire: take out of service for good")
     def retire(self, request: HttpRequest, robots: Any) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from firmware import replies
 from firmware.errors import BadReply, NotAllowed, NotFound, NotNow, NotReached, Rejected
-from firmware.profile_reads import Read, Replies
+from firmware.language.reads import Read, Replies
 from firmware.transport import Answer
 
 

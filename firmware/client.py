@@ -15,9 +15,9 @@ from firmware import stopping as stopping_now
 from firmware.answers import Answers
 from firmware.drainer import OnEnd
 from firmware.errors import BadProfile, Busy, FirmwareError, Frozen
-from firmware.profile_actions import Action
-from firmware.profile_equipment import Fetch
-from firmware.profile_language import Profile
+from firmware.language.actions import Action
+from firmware.language.equipment import Fetch
+from firmware.language.kind import Profile
 from firmware.replies import fill as fill
 from firmware.signing import Signer
 from firmware.slots import ACTION_RETRY, POLL_RETRY, READ_RETRY, Exchange, Slots

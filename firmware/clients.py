@@ -6,8 +6,8 @@ from typing import Any
 from firmware import parameters, profile
 from firmware.client import RobotClient
 from firmware.errors import BadProfile
+from firmware.language.kind import Profile
 from firmware.models import Robot
-from firmware.profile_language import Profile
 from firmware.signing import bound
 from robotctl.problems import Problem
 

@@ -16,9 +16,9 @@ from accounts import context, journal, permissions
 from accounts.models import User
 from firmware import execution, orders, profile, state, stopping, threads
 from firmware.errors import BadProfile
+from firmware.language.kind import Profile
 from firmware.models import Command, Robot, RobotState
 from firmware.orders import Order
-from firmware.profile_language import Profile
 from robotctl.problems import Problem
 
 KEY_LIVES = timedelta(hours=24)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from firmware.client import Observation, fill
-from firmware.profile_language import Profile
-from firmware.profile_words import Condition, Near
+from firmware.language.kind import Profile
+from firmware.language.words import Condition, Near
 
 
 def derived(spec: Profile, observed: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, float]]:

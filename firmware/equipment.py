@@ -16,9 +16,9 @@ from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, FirmwareError
+from firmware.language.equipment import Fetch
+from firmware.language.kind import Profile
 from firmware.models import Equipment, Robot
-from firmware.profile_equipment import Fetch
-from firmware.profile_language import Profile
 from robotctl.problems import Problem
 
 Shape = Callable[[Profile, Any], dict[str, Any]]

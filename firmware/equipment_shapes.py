@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from firmware import replies
-from firmware.profile_equipment import Detail, Group, Lidar, Modules, Registers, Write
-from firmware.profile_words import placeholders
+from firmware.language.equipment import Detail, Group, Lidar, Modules, Registers, Write
+from firmware.language.words import placeholders
 
 RANGES = {
     "BOOL": (0, 1), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767), "UINT16": (0, 65535),

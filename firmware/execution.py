@@ -15,9 +15,9 @@ from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
+from firmware.language.actions import Job
 from firmware.models import Command, CommandStatus, RobotState
 from firmware.orders import Look, Order
-from firmware.profile_actions import Job
 from robotctl.problems import Problem
 
 ABANDONED_AFTER = timedelta(seconds=45)  # past every time-out and read-back window

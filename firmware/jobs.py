@@ -11,9 +11,9 @@ from django.utils import timezone
 from firmware import replies
 from firmware.client import Reply, RobotClient
 from firmware.errors import FirmwareError
+from firmware.language.actions import Job
+from firmware.language.equipment import Fetch
 from firmware.models import Command
-from firmware.profile_actions import Job
-from firmware.profile_equipment import Fetch
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0

@@ -12,9 +12,9 @@ from firmware.client import Observation, Reply, RobotClient
 from firmware.drainer import OnEnd
 from firmware.errors import FirmwareError
 from firmware.fallback import Kind
-from firmware.profile_actions import Command, Job
-from firmware.profile_equipment import Group, Registers, Write
-from firmware.profile_language import Profile
+from firmware.language.actions import Command, Job
+from firmware.language.equipment import Group, Registers, Write
+from firmware.language.kind import Profile
 from robotctl.problems import Problem
 
 REGISTER_WRITE, CONFIGURE = "register_write", "configure"

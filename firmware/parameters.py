@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from firmware.profile_actions import Param
+from firmware.language.actions import Param
 from firmware.replies import word
 from robotctl.problems import Problem
 

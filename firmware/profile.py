@@ -14,13 +14,13 @@ import msgspec
 import structlog
 from django.conf import settings
 
-from firmware import profile_checks, profile_structure
 from firmware.errors import BadProfile
-from firmware.profile_actions import Stop
-from firmware.profile_language import Profile
-from firmware.profile_reads import About, Field, Read, Source
-from firmware.profile_structure import Fault
-from firmware.profile_words import MACHINE_STATE
+from firmware.language import checks, structure
+from firmware.language.actions import Stop
+from firmware.language.kind import Profile
+from firmware.language.reads import About, Field, Read, Source
+from firmware.language.structure import Fault
+from firmware.language.words import MACHINE_STATE
 
 SHIPPED = Path(__file__).parent / "profiles"
 LOOK_AGAIN_S = 1.0
@@ -155,12 +155,9 @@ def examine(text: str) -> tuple[Profile | None, list[Fault]]:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+)", str(error))
         return None, [Fault("", f"not TOML: {error}", line=int(place[1]) if place else None)]
-    found = list(profile_structure.faults(raw))
+    found = list(structure.faults(raw))
     profile = None if found else msgspec.convert(raw, Profile)
     if profile is not None:
-        found = list(profile_checks.problems(profile))
-    told = [
-        Fault(key, reason, profile_structure.line_of(text, key), profile_structure.example(key))
-        for key, reason in found
-    ]
+        found = list(checks.problems(profile))
+    told = [Fault(key, reason, structure.line_of(text, key), structure.example(key)) for key, reason in found]
     return profile, told

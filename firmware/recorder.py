@@ -20,9 +20,9 @@ from accounts.models import JournalEntry
 from firmware import conditions, fallback, profile, state
 from firmware.client import Observation
 from firmware.errors import FirmwareError, Frozen, Rejected
+from firmware.language.kind import Profile
+from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, CommandStatus, Robot, RobotState, StopStatus, Transition
-from firmware.profile_language import Profile
-from firmware.profile_words import MACHINE_STATE
 from robotctl import events
 
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]

@@ -12,8 +12,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from firmware.errors import FirmwareError
-from firmware.profile_reads import Field, Value
-from firmware.profile_words import PLACEHOLDER
+from firmware.language.reads import Field, Value
+from firmware.language.words import PLACEHOLDER
 
 
 def instant(said: Any) -> float | None:

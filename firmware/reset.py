@@ -14,9 +14,9 @@ from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, FirmwareError, Rejected
+from firmware.language.kind import Profile
+from firmware.language.words import MACHINE_STATE
 from firmware.models import Robot, RobotState
-from firmware.profile_language import Profile
-from firmware.profile_words import MACHINE_STATE
 from robotctl.problems import Problem
 
 PAUSE_S = 0.1

@@ -8,9 +8,9 @@ import msgspec
 
 from firmware import replies
 from firmware.errors import BadProfile
-from firmware.profile_actions import Action
-from firmware.profile_language import Profile
-from firmware.profile_words import PLACEHOLDER
+from firmware.language.actions import Action
+from firmware.language.kind import Profile
+from firmware.language.words import PLACEHOLDER
 from firmware.transport import Ready, Transport
 
 MEDIA_TYPES = {

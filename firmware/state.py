@@ -5,9 +5,9 @@ from typing import Any
 
 from accounts.journal import iso
 from firmware import fallback, profile
+from firmware.language.kind import Profile
+from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, Robot, RobotState
-from firmware.profile_language import Profile
-from firmware.profile_words import MACHINE_STATE
 
 NUMBER_SHOWN_S = 300.0
 

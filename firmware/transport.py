@@ -23,7 +23,7 @@ from urllib3.util.retry import Retry
 
 from firmware import network
 from firmware.errors import BadReply, FirmwareError, NoReply, Unreachable
-from firmware.profile_reads import Transport as Needs
+from firmware.language.reads import Transport as Needs
 from firmware.slots import Exchange, under_way
 
 # A robot that vanished without a word (power, cable) is noticed by the kernel; one that is merely slow is not given up.

@@ -11,8 +11,8 @@ from django.views.decorators.cache import never_cache
 from accounts import journal, permissions
 from accounts.models import JournalEntry, User
 from firmware import profile, state
+from firmware.language.actions import Param
 from firmware.models import Command, Robot, Site
-from firmware.profile_actions import Param
 from robotctl.problems import TITLES
 
 CODES = {400: "bad_request", 403: "permission_denied", 404: "not_found", 500: "internal_error"}

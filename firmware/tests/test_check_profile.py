@@ -9,8 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from firmware import profile
+from firmware.language.summary import warnings
 from firmware.management.commands.check_profile import schema
-from firmware.management.profile_summary import warnings
 from firmware.tests.test_profile import GOOD
 from robotctl.environment import ROOT
 

@@ -7,8 +7,8 @@ import pytest
 
 from firmware import parameters
 from firmware.errors import FirmwareError, Rejected
-from firmware.profile_actions import Param
-from firmware.profile_reads import Field, Source
+from firmware.language.actions import Param
+from firmware.language.reads import Field, Source
 from firmware.replies import convert, entries, extract, fill, find
 from firmware.tests.conftest import MakeClient, http
 from firmware.tests.test_transport import Scripted, error_of

@@ -16,8 +16,8 @@ from firmware import conditions, profile, recorder, state
 from firmware.client import Observation, RobotClient
 from firmware.clients import client_for as client_of
 from firmware.errors import BadReply, FirmwareError, NotNow, Rejected
+from firmware.language.kind import Profile
 from firmware.models import Robot, RobotState
-from firmware.profile_language import Profile
 from firmware.signing import bound
 from firmware.tests.conftest import ScriptedRobot, http
 from robotctl.tests.system import register

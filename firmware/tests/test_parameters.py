@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from firmware import parameters, profile
-from firmware.profile_actions import Param
+from firmware.language.actions import Param
 from robotctl.problems import Problem
 
 MOVE = profile.load("oht50").commands["move"].params

@@ -15,9 +15,9 @@ from django.core.management import call_command
 from firmware import profile
 from firmware.drainer import drainer
 from firmware.management.commands.probe import lines
-from firmware.probe import probe
-from firmware.probe_asking import Target
-from firmware.probe_words import Report, Step
+from firmware.probing.asking import Target
+from firmware.probing.probe import probe
+from firmware.probing.words import Report, Step
 from firmware.simulator import TOKENS, Simulator
 from firmware.tests.conftest import ScriptedRobot, http
 from firmware.tests.machines.lift import Lift

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from firmware import profile
 from firmware.errors import BadProfile
-from firmware.profile_structure import Fault
+from firmware.language.structure import Fault
 from robotctl.tests.fixtures import until
 
 GOOD = """

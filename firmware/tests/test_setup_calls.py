@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 
 from accounts.models import JournalEntry
-from firmware import profile_reference
+from firmware.language import reference
 from firmware.models import RobotState
 from firmware.tests.machines.lift import Lift
 from robotctl.environment import ROOT
@@ -89,4 +89,4 @@ def test_a_stopped_robot_is_left_alone(kind: str, polling: Any) -> None:
 
 def test_the_reference_in_the_docs_is_the_language_as_it_is() -> None:
     told = (ROOT / "docs" / "profile-language.md").read_text()
-    assert told == profile_reference.page(), "run: manage.py profile_language > docs/profile-language.md"
+    assert told == reference.page(), "run: manage.py profile_language > docs/profile-language.md"

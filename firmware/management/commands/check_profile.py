@@ -9,9 +9,9 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from firmware import profile
-from firmware.management.profile_summary import summary, warnings
-from firmware.profile_language import Profile
-from firmware.profile_structure import Fault
+from firmware.language.kind import Profile
+from firmware.language.structure import Fault
+from firmware.language.summary import summary, warnings
 
 HELP = """Checks profiles: every problem with its line, or a summary and what the profile leaves open.
 

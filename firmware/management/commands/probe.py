@@ -8,9 +8,9 @@ import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from firmware.drainer import SHUTDOWN_WAIT_S, drainer
-from firmware.probe import probe, value_words
-from firmware.probe_asking import Target
-from firmware.probe_words import GUIDE, Report, Step
+from firmware.probing.asking import Target
+from firmware.probing.probe import probe, value_words
+from firmware.probing.words import GUIDE, Report, Step
 
 MARKS = {True: "✓ ok", False: "✗ failed", None: "· note"}
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from firmware import profile_reference
+from firmware.language import reference
 
 
 class Command(BaseCommand):
     help = "Prints the reference of the profile language (Markdown)."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(profile_reference.page(), ending="")
+        self.stdout.write(reference.page(), ending="")

@@ -8,8 +8,8 @@ import pytest
 
 from firmware import network, threads
 from firmware.drainer import drainer
+from firmware.language.kind import Profile
 from firmware.models import Robot
-from firmware.profile_language import Profile
 from firmware.tests.contract.kinds import Kind, Machine, chosen
 from firmware.tests.contract.proxy import Proxy
 from firmware.tests.contract.report import CASE, SEEN, WORDS, Row

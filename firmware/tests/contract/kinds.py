@@ -15,8 +15,8 @@ from django.conf import settings
 
 from firmware import profile
 from firmware.errors import BadProfile
-from firmware.profile_actions import Param
-from firmware.profile_language import Profile
+from firmware.language.actions import Param
+from firmware.language.kind import Profile
 from firmware.simulator import TOKENS, Simulator
 from firmware.tests.contract import options
 from firmware.tests.octoprint_tools import KEY, MISSING, PROGRAM, OctoPrint

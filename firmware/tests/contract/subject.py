@@ -12,10 +12,10 @@ from firmware import commands, conditions, recorder, reset, state, stop
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.errors import Busy, FirmwareError
+from firmware.language.actions import Param
+from firmware.language.kind import Profile
+from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, Robot, RobotState
-from firmware.profile_actions import Param
-from firmware.profile_language import Profile
-from firmware.profile_words import MACHINE_STATE
 from firmware.tests.contract.kinds import Kind, Machine
 from robotctl.problems import Problem
 from robotctl.tests.fixtures import until

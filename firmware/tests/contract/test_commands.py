@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from firmware import conditions
-from firmware.profile_actions import Command
+from firmware.language.actions import Command
 from firmware.tests.contract.kinds import Kind, Machine
 from firmware.tests.contract.report import SAID_SO
 from firmware.tests.contract.subject import Subject

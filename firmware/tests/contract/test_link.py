@@ -8,7 +8,7 @@ import pytest
 from firmware import conditions
 from firmware.drainer import drainer
 from firmware.errors import Busy, NoReply
-from firmware.profile_words import MACHINE_STATE
+from firmware.language.words import MACHINE_STATE
 from firmware.tests.contract.proxy import Proxy
 from firmware.tests.contract.subject import Subject, milliseconds
 

@@ -10,8 +10,8 @@ import pytest
 from firmware import recorder, state
 from firmware.client import Observation, RobotClient
 from firmware.errors import FirmwareError, NotFound, Rejected
-from firmware.profile_equipment import Fetch
-from firmware.profile_words import MACHINE_STATE
+from firmware.language.equipment import Fetch
+from firmware.language.words import MACHINE_STATE
 from firmware.tests.contract.report import NOT_TOLD, NOTED
 from firmware.tests.contract.subject import Subject
 

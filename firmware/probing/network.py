@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 
 from firmware import network
 from firmware.errors import Forbidden, Unreachable
-from firmware.probe_words import Step
+from firmware.probing.words import Step
 
 CONNECT_S = 3.0
 

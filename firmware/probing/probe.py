@@ -8,21 +8,22 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from firmware import conditions, probe_auth, probe_equipment, probe_fit, probe_network
+from firmware import conditions
 from firmware.client import Observation, RobotClient
 from firmware.errors import BadProfile, Busy, Frozen, Unreachable
-from firmware.probe_asking import Asked, Asker, Target, prepare
-from firmware.probe_words import Found, Report, Scrubber, Step, explain, hangs
-from firmware.profile_language import Profile
-from firmware.profile_words import MACHINE_STATE
+from firmware.language.kind import Profile
+from firmware.language.words import MACHINE_STATE
+from firmware.probing import auth, equipment, fit, network
+from firmware.probing.asking import Asked, Asker, Target, prepare
+from firmware.probing.words import Found, Report, Scrubber, Step, explain, hangs
 
 LIMIT_S = 60.0
 
 
 def probe(target: Target, *, limit_s: float = LIMIT_S) -> Report:
     """All that can be told of the target in about `limit_s`, without a secret in it."""
-    report = Report(probe_network.shown(target.url), target.profile)
-    report.steps += probe_network.look(target.url)
+    report = Report(network.shown(target.url), target.profile)
+    report.steps += network.look(target.url)
     if report.steps[-1].ok:
         asker = Asker(time.monotonic() + limit_s)
         if target.profile is None:
@@ -35,12 +36,12 @@ def probe(target: Target, *, limit_s: float = LIMIT_S) -> Report:
 
 def _find_out(report: Report, target: Target, asker: Asker) -> None:
     """Try every installed profile, and show the best in full."""
-    report.fits, asked = probe_fit.find(target, asker)
-    found = probe_fit.best(report.fits)
+    report.fits, asked = fit.find(target, asker)
+    found = fit.best(report.fits)
     if found is None or asker.hung:
         report.steps += [_http(asked[0])] if asked else []
         report.steps += [_hanging(one) for one in asked[1:] if one.error and hangs(one.error)]
-        report.advice += [] if asker.hung else probe_fit.advice(asked)
+        report.advice += [] if asker.hung else fit.advice(asked)
         return
     report.profile = found.profile
     _as(report, target, found.profile, asker, guessed=True)
@@ -70,7 +71,7 @@ def _look(report: Report, target: Target, client: RobotClient, asker: Asker, gue
         report.steps.append(_http(first))
         if isinstance(first.error, Unreachable):
             return
-        report.steps += probe_auth.steps(target, client, names[0], first, asker)
+        report.steps += auth.steps(target, client, names[0], first, asker)
     seen: list[Observation] = []
     for index, name in enumerate(names):
         if asker.hung and index:
@@ -85,7 +86,7 @@ def _look(report: Report, target: Target, client: RobotClient, asker: Asker, gue
         report.steps.append(_read_step(kind, name, asked))
         seen += [asked.value] if asked.value else []
     if not asker.hung:
-        report.steps += probe_equipment.look(client, asker)
+        report.steps += equipment.look(client, asker)
     report.steps += [_constant(path, why) for path, why in kind.constants.items()]
     _show(report, kind, seen)
     _advise(report, target, kind)

@@ -11,14 +11,15 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from accounts import journal
-from firmware import probe_network, profile, quiet
+from firmware import profile, quiet
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile
 from firmware.models import Robot
-from firmware.probe import probe, value_words
-from firmware.probe_asking import Target
-from firmware.probe_words import Report
+from firmware.probing import network
+from firmware.probing.asking import Target
+from firmware.probing.probe import probe, value_words
+from firmware.probing.words import Report
 
 TEMPLATE = "admin/firmware/robot/probe.html"
 MARKS = {True: ("✓ ok", "success"), False: ("✗ failed", "danger"), None: ("· note", "default")}
@@ -110,7 +111,7 @@ class AddressForm(forms.Form):
         """The page that comes back holds no credential, and no address with a password in it."""
         if self.is_bound:
             kept = {name: str(self.data.get(name, "")) for name in ("url", "profile", "settings")}
-            self.data = kept | ({"url": probe_network.shown(kept["url"])} if "@" in kept["url"] else {})
+            self.data = kept | ({"url": network.shown(kept["url"])} if "@" in kept["url"] else {})
 
 
 def _pairs(text: str) -> dict[str, str]:

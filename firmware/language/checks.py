@@ -8,11 +8,11 @@ import msgspec
 from jmespath.exceptions import JMESPathError
 
 from firmware import parameters
-from firmware.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens
-from firmware.profile_actions import Command, Param
-from firmware.profile_language import Profile
-from firmware.profile_placeholders import placeholder_problems
-from firmware.profile_words import MACHINE_STATE, MACHINE_STATES, Condition, Near, placeholders
+from firmware.language.actions import Command, Param
+from firmware.language.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens
+from firmware.language.kind import Profile
+from firmware.language.placeholders import placeholder_problems
+from firmware.language.words import MACHINE_STATE, MACHINE_STATES, Condition, Near, placeholders
 
 Problems = Iterator[tuple[str, str]]
 RESERVED = frozenset({"register_write", "configure", "stop", "reset"})

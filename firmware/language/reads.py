@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from firmware.profile_words import Condition, Expression, Part, Path_, Scalar, Seconds, Token, says
+from firmware.language.words import Condition, Expression, Part, Path_, Scalar, Seconds, Token, says
 
 Statuses = list[Annotated[int, says("HTTP status.", 409, ge=200, le=599)]]
 

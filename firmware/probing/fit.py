@@ -5,10 +5,10 @@ from typing import Any
 from firmware import profile
 from firmware.client import Observation, RobotClient
 from firmware.errors import BadProfile, FirmwareError, NotAllowed, NotFound
-from firmware.probe_asking import Asked, Asker, Target, prepare
-from firmware.probe_words import GUIDE, Fit, explain, looks_like_html
-from firmware.profile_language import Profile
-from firmware.profile_words import MACHINE_STATE
+from firmware.language.kind import Profile
+from firmware.language.words import MACHINE_STATE
+from firmware.probing.asking import Asked, Asker, Target, prepare
+from firmware.probing.words import GUIDE, Fit, explain, looks_like_html
 
 FITS_FROM = 0.25  # below, what answered did so by chance
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from firmware.equipment_shapes import one_by_one
-from firmware.profile_language import Profile
-from firmware.profile_words import placeholders
+from firmware.language.kind import Profile
+from firmware.language.words import placeholders
 
 FETCH_KEYS = ("taken_at", "clock")
 PATHS = {

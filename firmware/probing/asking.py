@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 from firmware import parameters, profile
 from firmware.client import RobotClient
 from firmware.errors import BadProfile, Busy, FirmwareError
-from firmware.probe_words import hangs
-from firmware.profile_actions import Param
-from firmware.profile_language import Profile
+from firmware.language.actions import Param
+from firmware.language.kind import Profile
+from firmware.probing.words import hangs
 from firmware.signing import bound
 from robotctl.problems import Problem
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from firmware.profile_words import Condition, Expression, MaySeconds, Part, Path_, Scalar, Seconds, Token, says
+from firmware.language.words import Condition, Expression, MaySeconds, Part, Path_, Scalar, Seconds, Token, says
 
 Conditions = Annotated[
     list[Condition],

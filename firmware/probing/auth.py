@@ -4,8 +4,8 @@ from typing import Any
 
 from firmware.client import RobotClient
 from firmware.errors import NotAllowed
-from firmware.probe_asking import Asked, Asker, Target, client_of
-from firmware.probe_words import Step, explain
+from firmware.probing.asking import Asked, Asker, Target, client_of
+from firmware.probing.words import Step, explain
 
 
 def steps(target: Target, client: RobotClient, read: str, first: Asked[Any], asker: Asker) -> list[Step]:

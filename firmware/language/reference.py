@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from firmware.profile_language import Profile
-from firmware.profile_structure import example_of
-from firmware.profile_words import Part
+from firmware.language.kind import Profile
+from firmware.language.structure import example_of
+from firmware.language.words import Part
 
 HEAD = """# The profile language
 

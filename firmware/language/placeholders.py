@@ -6,8 +6,8 @@ What is not known would be left out of a body, or sent as it is: a stop without 
 from collections.abc import Iterator
 from typing import Any
 
-from firmware.profile_language import Profile
-from firmware.profile_words import placeholders
+from firmware.language.kind import Profile
+from firmware.language.words import placeholders
 
 TAKEN = frozenset({"token", "job", "module", "register", "value", "values", "key"})
 

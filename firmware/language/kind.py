@@ -4,10 +4,10 @@ import functools
 from collections.abc import Iterator
 from typing import Annotated
 
-from firmware.profile_actions import Command, Param, Reset, Setup, Stop
-from firmware.profile_equipment import Group, Lidar, Modules, Registers
-from firmware.profile_reads import About, Auth, Field, Read, Replies, Transport
-from firmware.profile_words import MACHINE_STATE, Condition, Part, says
+from firmware.language.actions import Command, Param, Reset, Setup, Stop
+from firmware.language.equipment import Group, Lidar, Modules, Registers
+from firmware.language.reads import About, Auth, Field, Read, Replies, Transport
+from firmware.language.words import MACHINE_STATE, Condition, Part, says
 
 
 class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True, dict=True):

@@ -8,9 +8,9 @@ from accounts.journal import redact
 from firmware import equipment_shapes, replies
 from firmware.client import RobotClient
 from firmware.errors import Busy
-from firmware.probe_asking import Asker
-from firmware.probe_words import Step, explain
-from firmware.profile_equipment import Fetch, Group
+from firmware.language.equipment import Fetch, Group
+from firmware.probing.asking import Asker
+from firmware.probing.words import Step, explain
 
 SHOWN_AT_MOST = 12
 

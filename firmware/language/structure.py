@@ -12,8 +12,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from firmware.profile_language import Profile
-from firmware.profile_words import Part
+from firmware.language.kind import Profile
+from firmware.language.words import Part
 
 
 @dataclass(frozen=True)

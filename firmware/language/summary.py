@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from firmware.equipment_checks import equipment_tokens
-from firmware.profile_actions import Action, Command, Param
-from firmware.profile_language import Profile
-from firmware.profile_reads import Field
+from firmware.language.actions import Action, Command, Param
+from firmware.language.equipment_checks import equipment_tokens
+from firmware.language.kind import Profile
+from firmware.language.reads import Field
 
 
 def summary(profile: Profile) -> list[str]:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
-from firmware.profile_actions import Action, Param
-from firmware.profile_reads import Statuses, Value
-from firmware.profile_words import Expression, MaySeconds, Part, Path_, Scalar, Seconds, Token, says
+from firmware.language.actions import Action, Param
+from firmware.language.reads import Statuses, Value
+from firmware.language.words import Expression, MaySeconds, Part, Path_, Scalar, Seconds, Token, says
 
 LISTED = says("The list in the reply; of an object, its values, each with its `key`.", "data.modules")
 

@@ -1,0 +1,1 @@
+"""Looking at a robot without touching it: step by step, read only, in words that lead to the mend."""
