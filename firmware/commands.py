@@ -59,7 +59,7 @@ def _accept(
         row = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site").get(robot=robot)
         if (earlier := _same_key(robot, user, key, digest)) is not None:
             return earlier, False
-        if order.kind == "motion" and stopping.is_pending(robot.slug):
+        if order.kind in state.LATCH_FORBIDS and stopping.is_pending(robot.slug):
             raise Problem(409, "stop_latched", "The robot has just been told to stop.")
         verdict = state.forbidden(row.robot, row, spec, order.kind, order.states, name.replace("_", " "), now)
         if not verdict["allowed"]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import JournalEntry
-from firmware import jobs, orders, quiet, readback, recorder, stopping, threads
+from firmware import jobs, orders, quiet, readback, recorder, state, stopping, threads
 from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -99,7 +99,7 @@ def _begin(command: Command) -> bool:
         )
         return False
     latched = RobotState.objects.filter(robot=command.robot, stop_latched=True)
-    if command.kind == "motion" and (stopping.is_pending(command.robot.slug) or latched.exists()):
+    if command.kind in state.LATCH_FORBIDS and (stopping.is_pending(command.robot.slug) or latched.exists()):
         detail = "The robot was stopped before the command was sent."
         _end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail=detail)
         return False

@@ -113,7 +113,7 @@ class PollLoop:
         nearest = now + 0.25
         with self._lock:
             for schedule in self.schedules.values():
-                if schedule.busy or schedule.robot.pk in self.quiet:
+                if schedule.busy or schedule.robot.pk in self.quiet - self.standing:  # a stop waits for nobody
                     continue
                 names = schedule.take_due(now)
                 if names:

@@ -5,7 +5,7 @@ import time
 from django.utils import timezone
 
 from accounts import journal
-from firmware import conditions, state, threads
+from firmware import conditions, state, stopping, threads
 from firmware.client import RobotClient
 from firmware.errors import FirmwareError
 from firmware.models import Robot, RobotState
@@ -32,6 +32,8 @@ def make_due(robot: Robot, client: RobotClient, row: RobotState) -> None:
 
 
 def _call(robot: Robot, client: RobotClient, name: str) -> None:
+    if stopping.is_pending(robot.slug) or RobotState.objects.filter(robot=robot, stop_latched=True).exists():
+        return  # stopped since
     call = client.profile.setup[name]
     data: dict[str, object] = {"call": name, "title": call.title}
     try:

@@ -10,6 +10,7 @@ from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, Robot, RobotState
 
 NUMBER_SHOWN_S = 300.0
+LATCH_FORBIDS = ("motion", "config", "register")  # a stopped robot is left as it is
 
 
 def live_for_s(robot: Robot, spec: Profile, name: str | None = None) -> float:
@@ -124,7 +125,7 @@ def forbidden(
     machine = reading(robot, row, spec, MACHINE_STATE, now)
     if not robot.enabled:
         return _no("robot_disabled", "The robot is disabled.")
-    if row.stop_latched and kind in ("motion", "config", "register"):
+    if row.stop_latched and kind in LATCH_FORBIDS:
         return _no("stop_latched", "The robot is stopped: reset first.")
     if kind not in fallback.ALLOWED[current]:
         return _no("mode_forbids", f"The robot is {current}. {fallback.why(current, contacts(robot, row, spec), now)}")

@@ -166,6 +166,7 @@ def _latch(results: list[StopResult], by: str, reason: str, began_at: float) -> 
                 row.stop_by, row.stop_at, row.stop_reason = by, _time(began_at), reason
                 row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
                 row.resetting_until = None  # a reset under way does not undo this stop
+                row.quiet_until = None  # nor does a register write keep the robot from being read
                 row.stop_attempts = 0
             journal.record_all([journal.entry("stop.requested", slug, robot=slug, reason=reason) for slug in slugs])
     except DatabaseError as error:

@@ -188,3 +188,19 @@ def test_a_wrong_setting_is_refused_and_changes_nothing(robots: Any, api: Any) -
     denied = api("bob").patch(path, {"values": {"state_machine.timeout_ms": 2000}, "reason": "x"}, format="json")
     assert denied.status_code == 403
     assert api("bob").get(path).json()["desired"] == {}
+
+
+def test_a_stop_pressed_while_a_register_is_written_is_repeated_and_read_at_once(
+    robots: Any, api: Any, polling: Any
+) -> None:
+    settings = Settings(dialect="observed", boot_s=0.0, register_write_s=(4.0, 4.1), modules=True)
+    _, simulator = robots("oht-01", settings=settings)
+    polling()
+    until(lambda: api("erin").get(url("robots/oht-01/state/")).json()["mode"] == "online")
+    assert write(api("erin"), REGISTER, 28, wait_s=0).status_code == 201
+    time.sleep(0.6)
+    result = api("bob").post(url("robots/oht-01/stop/"), {}, format="json").json()["results"][0]
+    assert result["status"] == "not_confirmed"  # today's firmware queues it behind the write, and we say so
+    until(lambda: api("bob").get(url("robots/oht-01/state/")).json()["stop"]["status"] == "confirmed", timeout_s=12)
+    assert simulator.truth()["state"] == "ESTOP"
+    assert not simulator.died
