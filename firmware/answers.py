@@ -29,13 +29,15 @@ class Answers:
         if read.pattern is None:
             return self.parse(answer, must_be_json=True, accept=read.accept)
         if answer.status not in read.accept:
-            self._believe_status(answer, None)
+            self._believe_status(answer, None, [])
         found = re.search(read.pattern, answer.body.decode(errors="replace"))
         if found is None:
             raise BadReply("The reply does not fit the profile's pattern.", status=answer.status, body=answer.body)
         return found.groupdict()
 
-    def parse(self, answer: Answer, *, must_be_json: bool, accept: list[int] | None = None) -> Any:
+    def parse(
+        self, answer: Answer, *, must_be_json: bool, accept: list[int] | None = None, in_doubt: list[int] | None = None
+    ) -> Any:
         """The reply's JSON. Raises Rejected, BadReply."""
         try:
             reply = msgspec.json.decode(answer.body) if answer.body else None
@@ -44,18 +46,17 @@ class Answers:
             reply, readable = None, False
         if accept and answer.status in accept and readable:
             return reply
-        self._believe_status(answer, reply)
+        doubted = self._language.in_doubt if in_doubt is None else in_doubt
+        self._believe_status(answer, reply, doubted)
         promised = "html" in answer.content_type or "json" in answer.content_type
         if not readable and (must_be_json or (answer.body and promised)):
             raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
         if replies.find(self._language.refused, reply) is True:
             words = self.message(reply) or "The robot refused."
-            raise Rejected(
-                words, status=answer.status, body=answer.body, in_doubt=answer.status in self._language.in_doubt
-            )
+            raise Rejected(words, status=answer.status, body=answer.body, in_doubt=answer.status in doubted)
         return reply
 
-    def _believe_status(self, answer: Answer, reply: Any) -> None:
+    def _believe_status(self, answer: Answer, reply: Any, in_doubt: list[int]) -> None:
         status, language = answer.status, self._language
         if status in language.unreachable:  # what the robot behind it did is unknown
             raise NotReached(f"A gateway before the robot answered {status}.", status=status, body=answer.body)
@@ -64,7 +65,7 @@ class Answers:
             words = self.message(reply) or self.printable(text) or f"The robot answered {status}."
             kinds = ((language.not_now, NotNow), (language.not_allowed, NotAllowed), (language.not_found, NotFound))
             kind: type[Rejected] = next((kind for statuses, kind in kinds if status in statuses), Rejected)
-            raise kind(words, status=status, body=answer.body, in_doubt=status in language.in_doubt)
+            raise kind(words, status=status, body=answer.body, in_doubt=status in in_doubt)
         if not 200 <= status < 300:
             words = f"The robot answered {status}; redirects are not followed."
             raise BadReply(words, status=status, body=answer.body)

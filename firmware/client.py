@@ -14,7 +14,7 @@ from firmware import parameters, replies
 from firmware import stopping as stopping_now
 from firmware.answers import Answers
 from firmware.drainer import OnEnd
-from firmware.errors import BadProfile, Busy, FirmwareError, Frozen
+from firmware.errors import BadProfile, Busy, FirmwareError, Frozen, NotAllowed
 from firmware.language.actions import Action
 from firmware.language.equipment import Fetch
 from firmware.language.kind import Profile
@@ -57,6 +57,7 @@ class RobotClient:
             self._transport = Transport(base_url.rstrip("/"), profile.transport)
         except ValueError as error:
             raise BadProfile(self.slug, "base_url", str(error)) from error
+        self._credentials = credentials
         self._signer = Signer(slug, profile, credentials, self._transport)
         self._answers = Answers(profile.replies, list(credentials.values()))
         self._slots = Slots(profile.transport.max_unanswered)
@@ -87,7 +88,10 @@ class RobotClient:
         )
         if answer.status in read.absent:
             return Observation(name, {}, answer.began_at, answer.ended_at)
-        reply = self._answers.read(read, answer)
+        try:
+            reply = self._answers.read(read, answer)
+        except NotAllowed as error:
+            raise self._with_missing(error, read.token or self.profile.auth.read_token) from error
         self._check_alive(name, reply, answer.began_at)
         taken_at = replies.taken_at(read.taken_at, read.clock, reply, answer.began_at)
         found = ((field, replies.extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
@@ -175,8 +179,18 @@ class RobotClient:
             send_by=send_by,
             on_late=on_late,
         )
-        reply = self._answers.parse(answer, must_be_json=False)
+        try:
+            reply = self._answers.parse(answer, must_be_json=False, in_doubt=action.in_doubt)
+        except NotAllowed as error:
+            raise self._with_missing(error, action.token) from error
         return Reply(answer.status, self._answers.message(reply), answer.began_at, answer.ended_at, reply)
+
+    def _with_missing(self, error: NotAllowed, token: str | None) -> NotAllowed:
+        """Says which credential this robot was never given, if that is why."""
+        if token is None or self._credentials.get(token):
+            return error
+        words = f"{str(error).rstrip('.')}. Its credential {token!r} is not set."
+        return NotAllowed(words, status=error.status, body=error.body, in_doubt=error.may_have_acted)
 
     def _check_alive(self, name: str, reply: Any, began_at: float) -> None:
         """Raises Frozen while what changes with every fresh measurement stands still."""

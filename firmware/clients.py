@@ -15,7 +15,7 @@ from robotctl.problems import Problem
 def settings_of(robot: Robot, kind: Profile) -> dict[str, Any]:
     """What the profile asks of each robot, as this one was given it. Raises BadProfile."""
     try:
-        return parameters.sent(kind.settings, parameters.check(kind.settings, robot.settings))
+        return parameters.sent(kind.settings, parameters.check(kind.settings, robot.settings, "settings"))
     except Problem as problem:
         raise BadProfile(robot.slug, "settings", str(problem.detail)) from problem
 

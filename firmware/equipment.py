@@ -27,7 +27,7 @@ Shape = Callable[[Profile, Any], dict[str, Any]]
 def modules(robot: Robot) -> Equipment:
     """The robot's modules. Raises Problem 404."""
     spec = _offered(profile.load_or_unusable(robot.profile).modules, "modules")
-    return _see(robot, "modules", spec, {}, _list)
+    return _see(robot, "modules", lambda kind: kind.modules, spec.fresh_s, {}, _list)
 
 
 def details(robot: Robot, module: str) -> dict[str, Equipment]:
@@ -37,20 +37,29 @@ def details(robot: Robot, module: str) -> dict[str, Equipment]:
     for name, detail in spec.details.items() if spec else ():
         if not detail.only or module in detail.only:
             shape = partial(_detail, name)
-            found[name] = _see(robot, f"module:{module}:{name}", detail, {"module": module}, shape)
+            found[name] = _see(
+                robot,
+                f"module:{module}:{name}",
+                partial(_detail_fetch, name),
+                detail.fresh_s,
+                {"module": module},
+                shape,
+            )
     return found
 
 
 def registers(robot: Robot, module: str, *, now: bool = False) -> Equipment:
     """The register table of one module; `now`: whatever its age. Raises Problem 404."""
     spec = _offered(profile.load_or_unusable(robot.profile).registers, "registers")
-    return _see(robot, f"registers:{module}", spec, {"module": module}, _table, now=now)
+    return _see(
+        robot, f"registers:{module}", lambda kind: kind.registers, spec.fresh_s, {"module": module}, _table, now=now
+    )
 
 
 def scan(robot: Robot) -> Equipment:
     """The last LiDAR scan. Raises Problem 404."""
     spec = _offered(profile.load_or_unusable(robot.profile).lidar, "LiDAR")
-    return _see(robot, "lidar", spec, {}, _scan)
+    return _see(robot, "lidar", lambda kind: kind.lidar, spec.fresh_s, {}, _scan)
 
 
 def settings(robot: Robot, *, now: bool = False) -> dict[str, Equipment]:
@@ -58,7 +67,9 @@ def settings(robot: Robot, *, now: bool = False) -> dict[str, Equipment]:
     groups = _offered(profile.load_or_unusable(robot.profile).config, "configuration")
     found = {}
     for name, group in groups.items():
-        found[name] = _see(robot, f"config:{name}", group, {}, partial(_group, name), now=now)
+        found[name] = _see(
+            robot, f"config:{name}", partial(_group_fetch, name), group.fresh_s, {}, partial(_group, name), now=now
+        )
     return found
 
 
@@ -78,6 +89,14 @@ def _detail(name: str, spec: Profile, reply: Any) -> dict[str, Any]:
     return equipment_shapes.detail(spec.modules.details[name], reply) if spec.modules else {}
 
 
+def _detail_fetch(name: str, spec: Profile) -> Fetch | None:
+    return spec.modules.details.get(name) if spec.modules else None
+
+
+def _group_fetch(name: str, spec: Profile) -> Fetch | None:
+    return spec.config.get(name)
+
+
 def _group(name: str, spec: Profile, reply: Any) -> dict[str, Any]:
     return equipment_shapes.settings(spec.config[name], reply)
 
@@ -89,18 +108,26 @@ def _offered(spec: Any, what: str) -> Any:
 
 
 def _see(
-    robot: Robot, part: str, fetch: Fetch, params: dict[str, str], shape: Shape, *, now: bool = False
+    robot: Robot,
+    part: str,
+    pick: Callable[[Profile], Fetch | None],
+    fresh_s: float,
+    params: dict[str, str],
+    shape: Shape,
+    *,
+    now: bool = False,
 ) -> Equipment:
-    """The part as last told, asked for now if that is due and nobody else is asking."""
+    """The part as last told, asked for now if that is due and nobody else is asking. `pick` finds what to ask in the
+    profile as it is bound to this robot."""
     at = timezone.now()
     row, _ = Equipment.objects.get_or_create(robot=robot, part=part)
-    due = Q(asked_at=None) | Q(asked_at__lt=at - timedelta(seconds=0 if now else fetch.fresh_s))
+    due = Q(asked_at=None) | Q(asked_at__lt=at - timedelta(seconds=0 if now else fresh_s))
     mine = Equipment.objects.filter(due, pk=row.pk).update(asked_at=at) == 1
     if not mine or not robot.enabled:
         return row
     changes: dict[str, Any] = {"error": "", "error_code": ""}
     try:
-        changes |= _asked(client_for(robot), fetch, params, shape)
+        changes |= _asked(client_for(robot), pick, params, shape)
     except FirmwareError as error:
         changes = {"error": str(error)[:300], "error_code": error.code}
     except (BadProfile, Unreadable) as error:
@@ -111,8 +138,11 @@ def _see(
     return row
 
 
-def _asked(client: RobotClient, fetch: Fetch, params: dict[str, str], shape: Shape) -> dict[str, Any]:
-    found = client.fetch(fetch, params)
+def _asked(
+    client: RobotClient, pick: Callable[[Profile], Fetch | None], params: dict[str, str], shape: Shape
+) -> dict[str, Any]:
+    fetch = pick(client.profile)
+    found = client.fetch(fetch, params) if fetch else None
     if found is None:
         return {"document": {}, "observed_at": timezone.now()}
     reply, taken_at = found
@@ -138,7 +168,9 @@ def check_write(robot: Robot, module: str, register: str, value: Any) -> float:
     table = registers(robot, module)
     rows = {row["address"]: row for row in table.document.get("registers", [])}
     if not rows:
-        raise Problem(503, "unreadable", f"The register table of module {module} cannot be read. {table.error}".strip())
+        if not table.error:
+            raise Problem(404, "not_found", f"The robot lists no registers of module {module}.")
+        raise Problem(503, "unreadable", f"The register table of module {module} cannot be read. {table.error}")
     if register not in rows:
         raise Problem(404, "not_found", f"Module {module} has no register {register}.")
     known = spec.known.get(module, {}).get(register)

@@ -55,9 +55,10 @@ class Module(APIView):
     @extend_schema(responses={200: dict})
     def get(self, request: Request, slug: str, address: str) -> Response:
         robot = robot_or_404(request, slug)
-        _known_module(robot, address)
+        row = _known_module(robot, address)
         spec = profile.load_or_unusable(robot.profile).modules
         assert spec is not None
+        listed = next(one for one in row.document["modules"] if one["address"] == address)
         parts = {
             name: _about(row)
             | {
@@ -67,15 +68,20 @@ class Module(APIView):
             }
             for name, row in equipment.details(robot, address).items()
         }
-        return Response({"robot": slug, "address": address, "details": parts})
+        readings = _readings(row, spec.fields, listed["values"], spec.fresh_s)
+        return Response({"robot": slug, "address": address, **_about(row), "readings": readings, "details": parts})
 
 
-def _known_module(robot: Robot, address: str) -> None:
-    """Only what the robot lists is asked for. Raises Problem 404."""
-    listed = {one["address"] for one in equipment.modules(robot).document.get("modules", [])}
+def _known_module(robot: Robot, address: str) -> Equipment:
+    """Only what the robot lists is asked for. Raises Problem 404, 503."""
+    row = equipment.modules(robot)
+    listed = {one["address"] for one in row.document.get("modules", [])}
+    if address not in listed and row.error:
+        raise Problem(503, "unreadable", f"The robot's modules cannot be read. {row.error}")
     if address not in listed:
         words = f"The robot lists no module {address}; it lists {', '.join(sorted(listed)) or 'none'}."
         raise Problem(404, "not_found", words)
+    return row
 
 
 def _register_shapes(robot: Robot, address: str, row: Equipment) -> list[dict[str, Any]]:
@@ -96,8 +102,8 @@ def _register_shapes(robot: Robot, address: str, row: Equipment) -> list[dict[st
                 "title": (told.title if told else "") or one["name"],
                 "type": one["type"],
                 "writable": bool(writable and spec.write),
-                "minimum": None if low is None else low * scale,
-                "maximum": None if high is None else high * scale,
+                "minimum": None if low is None or not writable else low * scale,
+                "maximum": None if high is None or not writable else high * scale,
                 "scale": scale,
                 "raw": raw,
                 "reading": equipment.reading(

@@ -128,9 +128,10 @@ def _not_acknowledged(
 
 def _refused(command: Command, order: Order, client: RobotClient, error: Rejected, began_at: datetime) -> None:
     """The robot said no. Where its profile doubts such words, its state decides."""
+    answered_at = timezone.now()
     doubted = error.may_have_acted and order.look is not None
     look = readback.watch(order, client) if doubted else Look([], False, False)
-    times: dict[str, Any] = {"seen": look.seen, "answered_at": timezone.now()}
+    times: dict[str, Any] = {"seen": look.seen, "answered_at": answered_at}
     if error.may_have_acted:
         times["sent_at"] = began_at
     data = {"http_status": error.status}

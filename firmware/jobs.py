@@ -72,6 +72,11 @@ def see_through(command_id: int, client: RobotClient, job: Job, name: str) -> No
                 tell("command.done", command, outcome="ok", data={"job": name})
         else:
             outcome = "failed" if stage.name == "failed" else "unknown"
+            ended = "failed" if stage.name == "failed" else "was followed no further"
+            detail = f"The robot began; then its job {name} {ended}. {stage.why}".strip()[:500]
+            Command.objects.filter(pk=command_id).update(
+                code="job_failed" if outcome == "failed" else None, detail=detail
+            )
             tell(
                 "command.job_failed",
                 command,

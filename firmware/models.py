@@ -87,7 +87,7 @@ class Robot(models.Model):
             raise ValidationError({"simulated": "A production system holds no simulated robots."})
         wanted = profile.load_or_unusable(self.profile).settings
         try:
-            parameters.check(wanted, self.settings)
+            parameters.check(wanted, self.settings, "settings")
         except Problem as problem:
             raise ValidationError({"settings": str(problem.detail)}) from problem
         for name, value in self.settings.items():  # they go into paths and expressions

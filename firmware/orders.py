@@ -133,7 +133,7 @@ def _configure(profile: Profile, params: Any) -> Order:
     given, write = params.get("values"), group.write
     settable = {key: setting for key, setting in group.settings.items() if setting.writable}
     asked = {key: settable[key] for key in given if key in settable} if isinstance(given, dict) else {}
-    values = parameters.check(asked, given)
+    values = parameters.check(asked, given, "values")
     if not values:
         raise Problem(400, "invalid", "Nothing is to be set.", errors={"params.values": ["Give at least one."]})
 

@@ -11,26 +11,26 @@ from robotctl.problems import Problem
 KINDS = {"number": "a number", "integer": "a whole number", "text": "text", "flag": "true or false"}
 
 
-def check(specs: Mapping[str, Param], given: Any) -> dict[str, Any]:
-    """The parameters, typed, with defaults filled in. Raises Problem 400 with an error for each field."""
+def check(specs: Mapping[str, Param], given: Any, where: str = "params") -> dict[str, Any]:
+    """The parameters, typed, with defaults filled in. Raises Problem 400 with an error for each field of `where`."""
     if not isinstance(given, dict):
         raise Problem(
-            400, "invalid", "params must be an object.", errors={"params": ["Give an object, for example {}."]}
+            400, "invalid", f"{where} must be an object.", errors={where: ["Give an object, for example {}."]}
         )
     errors: dict[str, list[str]] = {}
     for unknown in sorted(given.keys() - specs.keys()):
-        errors[f"params.{unknown}"] = [f"Unknown parameter; this command takes {', '.join(specs) or 'none'}."]
+        errors[f"{where}.{unknown}"] = [f"There is no such one; known: {', '.join(specs) or 'none'}."]
     filled: dict[str, Any] = {}
     for name, spec in specs.items():
         if given.get(name) is None:
             if spec.default is not None:
                 filled[name] = typed(spec, spec.default)[1]
             elif spec.required:
-                errors[f"params.{name}"] = ["This parameter is required."]
+                errors[f"{where}.{name}"] = ["This parameter is required."]
             continue
         problem, value = typed(spec, given[name])
         if problem:
-            errors[f"params.{name}"] = [problem]
+            errors[f"{where}.{name}"] = [problem]
         else:
             filled[name] = value
     if errors:

@@ -43,6 +43,7 @@ class Schedule:
 
     robot: Robot
     client: RobotClient
+    wiring: tuple[str, ...]  # what the client was built from
     due: dict[str, float] = field(default_factory=dict)
     busy: bool = False
 
@@ -245,8 +246,8 @@ class PollLoop:
 
     def _wire(self, robot: Robot) -> None:
         """Give the robot a schedule, or a new one when its wiring has changed."""
-        known = self.schedules.get(robot.pk)
-        if known is not None and known.robot.wiring == robot.wiring:
+        known, wiring = self.schedules.get(robot.pk), robot.wiring
+        if known is not None and known.wiring == wiring:
             known.robot = robot
             return
         try:
@@ -258,7 +259,7 @@ class PollLoop:
             self._put(Contact.failed(robot.pk, timezone.now(), read, FirmwareError(str(error))))
             return
         with self._lock:
-            self.schedules[robot.pk] = Schedule(robot, client)
+            self.schedules[robot.pk] = Schedule(robot, client, wiring)
 
     def _complained(self, robot: Robot) -> bool:
         return RobotState.objects.filter(robot=robot, last_error_code=FirmwareError.code).exists()

@@ -153,6 +153,8 @@ def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[Journal
 
 def _booted_between(before: list[Any], uptime_s: float, at: float) -> bool:
     """Whether the moment of boot has moved: uptimes are rounded, and a robot's clock may be a little slow."""
+    if uptime_s == before[0]:
+        return False  # it stands still: frozen, not restarted
     moved_s = (at - uptime_s) - (before[1] - before[0])
     return bool(moved_s > max(BOOT_MOVED_S, 0.05 * (at - before[1])))
 

@@ -5,7 +5,8 @@ from typing import Any
 from django.db import transaction
 from rest_framework import serializers
 
-from firmware import recorder
+from firmware import profile, recorder
+from firmware.credentials import Unreadable
 from firmware.models import Robot, Site
 
 CHECKED_TOGETHER: dict[str, Any] = {"simulated": False, "profile": "", "settings": {}}
@@ -16,6 +17,7 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
 
     credentials = serializers.DictField(child=serializers.CharField(max_length=500), write_only=True, required=False)
     credentials_set = serializers.SerializerMethodField()
+    credentials_missing = serializers.SerializerMethodField()
     site = serializers.SlugRelatedField(slug_field="name", queryset=Site.objects.all(), required=False, allow_null=True)
 
     class Meta:
@@ -27,6 +29,7 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
             "base_url",
             "credentials",
             "credentials_set",
+            "credentials_missing",
             "settings",
             "poll_interval_s",
             "enabled",
@@ -37,6 +40,14 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
         ]
         read_only_fields = ["created_at"]
 
+    def get_credentials_missing(self, robot: Robot) -> list[str]:
+        """Names that its profile has and that it was not given: what they sign will be refused."""
+        try:
+            held = robot.credentials
+        except Unreadable:
+            held = {}
+        return [name for name in profile.load_or_unusable(robot.profile).auth.tokens if not held.get(name)]
+
     def get_credentials_set(self, robot: Robot) -> bool:
         return bool(robot.sealed_credentials)
 
@@ -46,6 +57,11 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
         held = {name: getattr(self.instance, name, default) for name, default in CHECKED_TOGETHER.items()}
         trial = Robot(**{name: attrs.get(name, value) for name, value in held.items()})
         trial.clean()
+        known = profile.load_or_unusable(trial.profile).auth.tokens
+        unknown = sorted(set(attrs.get("credentials", {})) - set(known))
+        if unknown:
+            words = f"This kind of robot has {', '.join(known) or 'none'}; there is no {', '.join(unknown)}."
+            raise serializers.ValidationError({"credentials": words})
         return attrs
 
     @transaction.atomic

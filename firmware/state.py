@@ -32,6 +32,9 @@ def reading(robot: Robot, row: RobotState, spec: Profile, name: str, now: dateti
     """`{"value","unit","observed_at","age_s","quality","live_for_s"}`; no value stands in for a missing one."""
     field = spec.fields[name]
     value, observed_at = row.observed(name)
+    for other in field.rests_on if observed_at else ():
+        at = row.observed(other)[1]
+        observed_at = min(observed_at, at) if observed_at and at else None
     life = live_for_s(robot, spec, name)
     about = {"live_for_s": life, "title": field.title or name, "tile": field.tile}
     return reading_shape(value, field.unit, observed_at, life, now) | about

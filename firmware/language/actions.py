@@ -40,6 +40,7 @@ class Action(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     ] = None
     encode: Annotated[Literal["json", "form", "text"], says("How the body is written.")] = "json"
     timeout_s: Seconds | None = None
+    in_doubt: Annotated[list[int] | None, says("As in [replies], for this one; none: as there.", [500])] = None
 
 
 class Job(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):

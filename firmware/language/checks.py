@@ -30,7 +30,7 @@ def problems(profile: Profile) -> Problems:
         yield from _state_problems("reset.from_states", profile.reset.from_states)
     for name, command in profile.commands.items():
         yield from _command_problems(profile, name, command)
-    if any(rule_problems := list(_rule_problems(profile))):
+    if any(rule_problems := [*_rule_problems(profile), *_rest_problems(profile)]):
         yield from rule_problems
         return  # conditions cannot be followed through them
     yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
@@ -133,6 +133,17 @@ def _field_problems(profile: Profile) -> Problems:
         if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
             yield f"fields.{name}.minimum", f"no value is at least {field.minimum:g} and at most {field.maximum:g}"
     yield from _machine_state_problems(profile)
+
+
+def _rest_problems(profile: Profile) -> Problems:
+    """What a field rests on must be read itself, or ages would go in circles."""
+    for name, field in profile.fields.items():
+        for other in field.rests_on:
+            key = f"fields.{name}.rests_on"
+            if other not in profile.fields:
+                yield key, f"{other!r} is not one of fields ({', '.join(profile.fields)})"
+            elif other == name or profile.fields[other].rests_on or profile.fields[other].rules:
+                yield key, f"{other!r} does not stand by itself; name a field that is read and rests on nothing"
 
 
 def _machine_state_problems(profile: Profile) -> Problems:

@@ -48,6 +48,7 @@ class Profile(Part, kw_only=True, frozen=True, forbid_unknown_fields=True, dict=
             found |= dict.fromkeys(source.read for source in field.sources)
             inputs = dict.fromkeys(name for rule in field.rules for name in rule.when)
             found |= dict.fromkeys(self.reads_of(*inputs))
+            found |= dict.fromkeys(self.reads_of(*(other for other in field.rests_on if other != name)))
         return list(found)
 
     @functools.cached_property

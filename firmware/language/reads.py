@@ -153,6 +153,10 @@ class Field(Value, kw_only=True, frozen=True, forbid_unknown_fields=True):
             [{"when": {"busy": True}, "value": "moving"}],
         ),
     ] = []
+    rests_on: Annotated[
+        list[str],
+        says("Other fields: it is as old as the oldest of them, too, for example a heartbeat's.", ["uptime_s"]),
+    ] = []
     shown: bool = True
     tile: Annotated[bool, says("Shown on the fleet page, too.")] = False
     record: Annotated[bool, says("Kept as a time series.")] = False

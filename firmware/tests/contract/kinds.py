@@ -19,7 +19,10 @@ from firmware.language.actions import Param
 from firmware.language.kind import Profile
 from firmware.simulator import TOKENS, Simulator
 from firmware.tests.contract import options
+from firmware.tests.machines.lift import Lift
 from firmware.tests.octoprint_tools import KEY, MISSING, PROGRAM, OctoPrint
+
+MACHINES = Path(__file__).parents[1] / "machines"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,13 @@ def octoprint(folder: Path) -> Iterator[Machine]:
         server.end()
 
 
+@contextmanager
+def lift(_: Path) -> Iterator[Machine]:
+    """A machine in another style, by the profile that somebody wrote who had only its manual and our guide."""
+    with Lift() as machine:
+        yield Machine(machine.url, dict(machine.keys), {"unit": "nl3-0017"})
+
+
 NO_OCTOPRINT = pytest.mark.skipif(not PROGRAM.exists() and os.environ.get("CI") != "1", reason=MISSING)
 
 # Today's binary answers "segment started" and stays where it is; it knows LiDAR commands, and has no LiDAR.
@@ -97,6 +107,7 @@ TODAY = {"move": ("failed", "not_obeyed"), "lidar_start": NO_LIDAR, "lidar_stop"
 KINDS = [
     Kind("oht50-observed", "oht50", simulator("observed"), expect=TODAY),
     Kind("oht50-documented", "oht50", simulator("documented")),
+    Kind("nordlift", "nordlift", lift),
     Kind("octoprint", "octoprint", octoprint, marks=(pytest.mark.octoprint, NO_OCTOPRINT)),
 ]
 
@@ -107,6 +118,7 @@ def chosen(config: pytest.Config) -> list[Kind]:
     """The kinds of this run."""
     if _chosen not in config.stash:
         named, url = config.getoption("contract_profile"), config.getoption("contract_url")
+        _installed(str(MACHINES / "nordlift.toml"))
         config.stash[_chosen] = [_given(config, named, url)] if named else KINDS
     return config.stash[_chosen]
 
