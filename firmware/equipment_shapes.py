@@ -11,6 +11,7 @@ RANGES = {
     "BOOL": (0, 1), "INT8": (-128, 127), "UINT8": (0, 255), "INT16": (-32768, 32767), "UINT16": (0, 65535),
     "INT32": (-(2**31), 2**31 - 1), "UINT32": (0, 2**32 - 1),
 }  # fmt: skip
+ADDRESS_AT_MOST = 60
 MODULES_AT_MOST, REGISTERS_AT_MOST, POINTS_AT_MOST = 255, 4096, 4096
 
 
@@ -18,11 +19,18 @@ def modules(spec: Modules, reply: Any) -> dict[str, Any]:
     """`{"modules": [{"address", "values": {name: value}}]}`; a value that is missing is None."""
     found = []
     for entry in replies.entries(spec.entries, reply)[:MODULES_AT_MOST]:
-        address = replies.find(spec.address, entry)
-        if isinstance(address, str | int | float):
+        address = _address(spec.address, entry)
+        if address:
             values = {name: _item(item, entry) for name, item in spec.fields.items()}
-            found.append({"address": replies.word(address), "values": values})
+            found.append({"address": address, "values": values})
     return {"modules": found}
+
+
+def _address(path: str, entry: Any) -> str:
+    """An address as it may stand in a path and in a column; empty when it is none."""
+    found = replies.find(path, entry)
+    told = replies.word(found) if isinstance(found, str | int | float) else ""
+    return told if told == replies.printable(told)[:ADDRESS_AT_MOST] else ""
 
 
 def detail(spec: Detail, reply: Any) -> dict[str, Any]:
@@ -38,21 +46,23 @@ def registers(spec: Registers, reply: Any) -> dict[str, Any]:
     """`{"registers": [{"address", "name", "type", "writable", "minimum", "maximum", "unit", "raw"}]}`"""
     found = []
     for entry in replies.entries(spec.entries, reply)[:REGISTERS_AT_MOST]:
-        address = replies.find(spec.address, entry)
-        if not isinstance(address, str | int | float):
+        address = _address(spec.address, entry)
+        if not address:
             continue
         raw = replies.find(spec.value, entry)
         kind = replies.find(spec.type, entry)
         low, high = RANGES.get(str(kind).upper(), (None, None))
         found.append(
             {
-                "address": replies.word(address),
+                "address": address,
                 "name": replies.printable(str(replies.find(spec.name, entry) or "")[:80]),
-                "type": str(kind)[:20] if kind is not None else None,
+                "type": replies.printable(str(kind)[:20]) if kind is not None else None,
                 "writable": replies.find(spec.writable, entry) is True,
                 "minimum": _number(spec.minimum, entry, low),
                 "maximum": _number(spec.maximum, entry, high),
-                "unit": replies.find(spec.unit, entry) if spec.unit else None,
+                "unit": replies.printable(str(replies.find(spec.unit, entry) or "")[:20]) or None
+                if spec.unit
+                else None,
                 "raw": int(raw) if isinstance(raw, bool) else raw if isinstance(raw, int | float) else None,
             }
         )
@@ -116,6 +126,8 @@ def settings(spec: Group, reply: Any) -> dict[str, Any]:
             raw = words.get(replies.word(raw), replies.word(raw))
         elif _is_number(raw) and setting.scale != 1.0:
             raw = round(raw / setting.scale, 9)
+        if isinstance(raw, str):
+            raw = replies.printable(raw[:200])
         values[name] = raw if isinstance(raw, str | int | float | bool) else None
     return {"values": values}
 
