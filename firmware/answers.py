@@ -12,6 +12,8 @@ from firmware.errors import BadReply, NotAllowed, NotFound, NotNow, NotReached, 
 from firmware.language.reads import Read, Replies
 from firmware.transport import Answer
 
+TEXT_AT_MOST = 4096  # bytes of a text reply that a pattern is tried on
+
 
 class Answers:
     """Reads one robot's answers; `secrets` are its credentials, which get nowhere even if it repeats them."""
@@ -30,7 +32,7 @@ class Answers:
             return self.parse(answer, must_be_json=True, accept=read.accept)
         if answer.status not in read.accept:
             self._believe_status(answer, None, [])
-        found = re.search(read.pattern, answer.body.decode(errors="replace"))
+        found = re.search(read.pattern, answer.body[:TEXT_AT_MOST].decode(errors="replace"))
         if found is None:
             raise BadReply("The reply does not fit the profile's pattern.", status=answer.status, body=answer.body)
         return found.groupdict()

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from firmware import parameters, replies
 from firmware import stopping as stopping_now
 from firmware.answers import Answers
 from firmware.drainer import OnEnd
-from firmware.errors import BadProfile, Busy, FirmwareError, Frozen, NotAllowed
+from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Frozen, NotAllowed
 from firmware.language.actions import Action
 from firmware.language.equipment import Fetch
 from firmware.language.kind import Profile
@@ -63,7 +63,7 @@ class RobotClient:
         self._slots = Slots(profile.transport.max_unanswered)
         self._turn = threading.Lock()
         self._stop_asked_at = -math.inf  # monotonic
-        self._beats: dict[str, tuple[Any, float]] = {}  # read → what last changed, and when (epoch s)
+        self._beats: dict[str, tuple[Any, float, float]] = {}  # read → beat, since when it stands, when it was read
         self._reads = {
             name: self._signer.request(read.method, read.path, read.token or profile.auth.read_token, read.body)
             for name, read in profile.reads.items()
@@ -91,11 +91,12 @@ class RobotClient:
         try:
             reply = self._answers.read(read, answer)
         except NotAllowed as error:
-            raise self._with_missing(error, read.token or self.profile.auth.read_token) from error
-        self._check_alive(name, reply, answer.began_at)
+            self._name_what_is_missing(error, read.token or self.profile.auth.read_token)
+            raise
+        self._check_alive(name, reply, answer.began_at, steady=polling)
         taken_at = replies.taken_at(read.taken_at, read.clock, reply, answer.began_at)
         found = ((field, replies.extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
-        values = {} if taken_at is None else {field: value for field, value in found if value is not None}
+        values = {} if taken_at is None else {field: self._shown(value) for field, value in found if value is not None}
         return Observation(name, values, answer.began_at if taken_at is None else taken_at, answer.ended_at)
 
     def fetch(self, fetch: Fetch, params: dict[str, Any] | None = None) -> tuple[Any, float] | None:
@@ -109,14 +110,25 @@ class RobotClient:
             return None
         reply = self._answers.parse(answer, must_be_json=True)
         at = replies.taken_at(fetch.taken_at, fetch.clock, reply, answer.began_at)
-        return reply, answer.began_at if at is None else at
+        if at is None:
+            raise BadReply("The reply does not say when its values were taken.", status=answer.status)
+        return reply, at
 
-    def command(self, name: str, params: dict[str, Any], *, send_by: float, on_late: OnEnd | None = None) -> Reply:
+    def command(
+        self,
+        name: str,
+        params: dict[str, Any],
+        *,
+        send_by: float,
+        on_late: OnEnd | None = None,
+        unless: Callable[[], bool] | None = None,
+    ) -> Reply:
         """Send a command of the profile once; see `act`."""
         command = self.profile.commands[name]
         sent = parameters.sent(command.params, params)
         motion = command.kind == "motion"
-        return self.act(command, sent, what=f"command {name}", motion=motion, send_by=send_by, on_late=on_late)
+        what = f"command {name}"
+        return self.act(command, sent, what=what, motion=motion, send_by=send_by, on_late=on_late, unless=unless)
 
     def act(
         self,
@@ -127,13 +139,15 @@ class RobotClient:
         motion: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
+        unless: Callable[[], bool] | None = None,
     ) -> Reply:
         """Make the robot do something, once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError.
 
-        `on_late` is called, on the drainer's thread, when the robot answers after NoReply was raised, or hangs up.
+        `unless` is asked right before the write: if true, nothing is sent. `on_late` is called, on the
+        drainer's thread, when the robot answers after NoReply was raised, or hangs up.
         """
         ready = self._signer.action(action, params)
-        return self._act(ready, action, what=what, motion=motion, send_by=send_by, on_late=on_late)
+        return self._act(ready, action, what=what, motion=motion, send_by=send_by, on_late=on_late, unless=unless)
 
     def reset(self) -> Reply:
         """Ask the robot to leave its stop."""
@@ -168,6 +182,7 @@ class RobotClient:
         stopping: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
+        unless: Callable[[], bool] | None = None,
     ) -> Reply:
         answer = self._request(
             prepared,
@@ -178,29 +193,38 @@ class RobotClient:
             stopping=stopping,
             send_by=send_by,
             on_late=on_late,
+            unless=unless,
         )
         try:
             reply = self._answers.parse(answer, must_be_json=False, in_doubt=action.in_doubt)
         except NotAllowed as error:
-            raise self._with_missing(error, action.token) from error
+            self._name_what_is_missing(error, action.token)
+            raise
         return Reply(answer.status, self._answers.message(reply), answer.began_at, answer.ended_at, reply)
 
-    def _with_missing(self, error: NotAllowed, token: str | None) -> NotAllowed:
-        """Says which credential this robot was never given, if that is why."""
-        if token is None or self._credentials.get(token):
-            return error
-        words = f"{str(error).rstrip('.')}. Its credential {token!r} is not set."
-        return NotAllowed(words, status=error.status, body=error.body, in_doubt=error.may_have_acted)
+    def _name_what_is_missing(self, error: NotAllowed, token: str | None) -> None:
+        """Raises it anew, with the name of the credential that this robot was never given, if that is why."""
+        if token is not None and not self._credentials.get(token):
+            words = f"{str(error).rstrip('.')}. Its credential {token!r} is not set."
+            raise NotAllowed(words, status=error.status, body=error.body, in_doubt=error.may_have_acted) from error
 
-    def _check_alive(self, name: str, reply: Any, began_at: float) -> None:
-        """Raises Frozen while what changes with every fresh measurement stands still."""
+    def _check_alive(self, name: str, reply: Any, began_at: float, *, steady: bool) -> None:
+        """Raises Frozen while what changes with every fresh measurement stands still.
+
+        Whoever does not read steadily cannot tell a beat that came round again from one that stood still.
+        """
         read = self.profile.reads[name]
         beat = None if read.alive is None else replies.find(read.alive, reply)
-        before = self._beats.get(name)
-        if beat is None or before is None or before[0] != beat:
-            self._beats[name] = (beat, began_at)
-        elif began_at - before[1] > read.frozen_after_s:
-            raise Frozen(f"Its values are frozen: {read.alive} has not changed for {began_at - before[1]:.0f} s.")
+        known, since, seen_at = self._beats.get(name, (None, began_at, began_at))
+        followed = steady or began_at - seen_at <= read.frozen_after_s / 2
+        stands = beat is not None and beat == known and followed
+        self._beats[name] = (beat, since if stands else began_at, began_at)
+        if stands and began_at - since > read.frozen_after_s:
+            raise Frozen(f"Its values are frozen: {read.alive} has not changed for {began_at - since:.0f} s.")
+
+    def _shown(self, value: Any) -> Any:
+        """A value as people may see it: a text that repeats a credential does not."""
+        return self._answers.printable(value) if isinstance(value, str) else value
 
     def _request(
         self,
@@ -215,6 +239,7 @@ class RobotClient:
         skip_turn: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
+        unless: Callable[[], bool] | None = None,
     ) -> Answer:
         """The one place that touches the network."""
         needs = self.profile.transport
@@ -228,6 +253,8 @@ class RobotClient:
                 raise Busy("The robot was busy until the command's deadline; nothing was sent.")
             if motion and (self._stop_asked_at >= asked_at or stopping_now.is_pending(self.slug)):
                 raise Busy("The robot was told to stop while the command waited; nothing was sent.")
+            if unless is not None and unless():
+                raise Busy("The robot was stopped while this waited; nothing was sent.")
             if reading:
                 self._slots.check_reads()
 

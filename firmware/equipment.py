@@ -146,7 +146,19 @@ def _asked(
     if found is None:
         return {"document": {}, "observed_at": timezone.now()}
     reply, taken_at = found
-    return {"document": shape(client.profile, reply), "observed_at": datetime.fromtimestamp(taken_at, UTC)}
+    return {
+        "document": _masked(shape(client.profile, reply), client.words),
+        "observed_at": datetime.fromtimestamp(taken_at, UTC),
+    }
+
+
+def _masked(part: Any, words: Callable[[str], str]) -> Any:
+    """A document whose texts repeat no credential."""
+    if isinstance(part, dict):
+        return {key: _masked(value, words) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_masked(value, words) for value in part]
+    return words(part) if isinstance(part, str) else part
 
 
 def forget_pace(robot: Robot, part: str) -> None:

@@ -63,7 +63,7 @@ def registers(spec: Registers, reply: Any) -> dict[str, Any]:
                 "unit": replies.printable(str(replies.find(spec.unit, entry) or "")[:20]) or None
                 if spec.unit
                 else None,
-                "raw": int(raw) if isinstance(raw, bool) else raw if isinstance(raw, int | float) else None,
+                "raw": int(raw) if isinstance(raw, bool) else raw if _is_number(raw) else None,
             }
         )
     return {"registers": found}
@@ -71,7 +71,7 @@ def registers(spec: Registers, reply: Any) -> dict[str, Any]:
 
 def _number(path: str | None, entry: Any, otherwise: float | None) -> float | None:
     found = replies.find(path, entry) if path else None
-    return found if isinstance(found, int | float) and not isinstance(found, bool) else otherwise
+    return found if _is_number(found) else otherwise
 
 
 def scan(spec: Lidar, reply: Any) -> dict[str, Any]:
@@ -113,7 +113,8 @@ def _told(number_or_path: Any, reply: Any) -> float | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A number that fits a float; JSON knows integers of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def settings(spec: Group, reply: Any) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def settings(spec: Group, reply: Any) -> dict[str, Any]:
             raw = round(raw / setting.scale, 9)
         if isinstance(raw, str):
             raw = replies.printable(raw[:200])
-        values[name] = raw if isinstance(raw, str | int | float | bool) else None
+        values[name] = raw if isinstance(raw, str | bool) or _is_number(raw) else None
     return {"values": values}
 
 

@@ -143,8 +143,8 @@ class Register(APIView):
     @extend_schema(request=RegisterRequest, responses={201: CommandReply})
     def post(self, request: Request, slug: str, address: str, register: str) -> Response:
         robot = robot_or_404(request, slug, "robot.register_write")
-        given = RegisterRequest(data=request.data)
         with commands.refusals(robot, orders.REGISTER_WRITE, {"module": address, "register": register}):
+            given = RegisterRequest(data=request.data)
             given.is_valid(raise_exception=True)
             _known_module(robot, address)
             raw = equipment.check_write(robot, address, register, given.validated_data["value"])
@@ -188,11 +188,15 @@ class Config(APIView):
     @extend_schema(request=ConfigRequest, responses={200: dict})
     def patch(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug, "robot.configure")
-        given = ConfigRequest(data=request.data)
         with commands.refusals(robot, orders.CONFIGURE, {}):
+            given = ConfigRequest(data=request.data)
             given.is_valid(raise_exception=True)
             wanted = given.validated_data
             groups = drift.by_group(robot, wanted["values"])
+            for group, values in groups.items():  # all are right before any is sent
+                orders.order(
+                    profile.load_or_unusable(robot.profile), orders.CONFIGURE, {"group": group, "values": values}
+                )
         sent = []
         for group, values in groups.items():
             command, _ = commands.submit(

@@ -50,7 +50,7 @@ def _carry_out(command: Command) -> None:
     began_at = timezone.now()
     with quiet.around(command.robot_id, order.blocks_s):
         try:
-            reply = order.send(client, send_by=send_by, on_late=_late_reply(command.pk))
+            reply = order.send(client, send_by=send_by, on_late=_late_reply(command.pk), unless=_stopped(command))
         except FirmwareError as error:
             _not_acknowledged(command, order, client, error, began_at)
             return
@@ -68,6 +68,11 @@ def end_abandoned(robot_ids: Iterable[int]) -> None:
         else:
             detail = "Its process went away while the robot was asked. What it did is unknown; look at its state."
             _end(command, command.status, CommandStatus.OUTCOME_UNKNOWN, code="abandoned", detail=detail)
+
+
+def _stopped(command: Command) -> Callable[[], bool]:
+    """Asked right before the write: whether some process has stopped the robot while this waited for its turn."""
+    return lambda: command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot)
 
 
 def _late_reply(command_id: int) -> Callable[[bytes], None]:

@@ -17,12 +17,12 @@ from firmware.language.equipment import Group, Registers, Write
 from firmware.language.kind import Profile
 from robotctl.problems import Problem
 
-REGISTER_WRITE, CONFIGURE = "register_write", "configure"
+REGISTER_WRITE, CONFIGURE = "register_write", "configure"  # by addresses of their own, where they are checked
 RIGHTS = {"register": "robot.register_write", "config": "robot.configure"}
 
 
 class Send(Protocol):
-    def __call__(self, client: RobotClient, *, send_by: float, on_late: OnEnd) -> Reply: ...
+    def __call__(self, client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply: ...
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Order:
     right: str
     states: list[str]
     send: Send
-    look: Callable[[RobotClient], Look] | None  # None: no reading could show it; a job still may
+    look: Callable[[RobotClient, float], Look] | None  # None: no reading could show it; a job still may
     params: dict[str, Any] = field(default_factory=dict)
     deadline_s: float = 10.0
     confirm_within_s: float = 5.0
@@ -69,17 +69,17 @@ def order(profile: Profile, name: str, params: Any) -> Order:
 
 
 def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
-    def send(client: RobotClient, *, send_by: float, on_late: OnEnd) -> Reply:
-        return client.command(name, params, send_by=send_by, on_late=on_late)
+    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply:
+        return client.command(name, params, send_by=send_by, on_late=on_late, unless=unless)
 
-    def look(client: RobotClient) -> Look:
+    def look(client: RobotClient, since: float) -> Look:
         seen = []
         for read in client.profile.reads_for(spec.confirm):
             try:
                 seen.append(client.read(read))
             except FirmwareError:
                 continue
-        values = conditions.values_of(client.profile, seen)
+        values = conditions.values_of(client.profile, [one for one in seen if one.began_at >= since])
         return Look(seen, conditions.hold(spec.confirm, values, params), bool(seen))
 
     return Order(
@@ -107,18 +107,19 @@ def _register_write(table: Registers, write: Write, params: Any) -> Order:
         words = "Registers are written at robots/{slug}/modules/{module}/registers/{register}/."
         raise Problem(400, "invalid", words, errors={"params": [words]})
 
-    def send(client: RobotClient, *, send_by: float, on_late: OnEnd) -> Reply:
+    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply:
         sent = {"module": wanted["module"], "register": wanted["register"], "value": wanted["raw"]}
-        return client.act(write, sent, what="register write", send_by=send_by, on_late=on_late)
+        return client.act(write, sent, what="register write", send_by=send_by, on_late=on_late, unless=unless)
 
-    def look(client: RobotClient) -> Look:
+    def look(client: RobotClient, since: float) -> Look:
         try:
             found = client.fetch(client.profile.registers or table, {"module": wanted["module"]})
         except FirmwareError:
             return Look([], False, False)
         rows = equipment_shapes.registers(table, found[0])["registers"] if found else []
         now = next((row["raw"] for row in rows if row["address"] == wanted["register"]), None)
-        return Look([], now == wanted["raw"], now is not None)  # a robot that does not tell the value confirms nothing
+        fresh = found is not None and found[1] >= since
+        return Look([], fresh and equipment_shapes.same(now, wanted["raw"]), now is not None)
 
     return _write_order("register", write, wanted, send, look)
 
@@ -137,22 +138,25 @@ def _configure(profile: Profile, params: Any) -> Order:
     if not values:
         raise Problem(400, "invalid", "Nothing is to be set.", errors={"params.values": ["Give at least one."]})
 
-    def send(client: RobotClient, *, send_by: float, on_late: OnEnd) -> Reply:
-        return _send_settings(client, group, write, values, send_by=send_by, on_late=on_late)
+    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply:
+        return _send_settings(client, group, write, values, send_by=send_by, on_late=on_late, unless=unless)
 
-    def look(client: RobotClient) -> Look:
+    def look(client: RobotClient, since: float) -> Look:
         try:
             found = client.fetch(client.profile.config[str(name)])
         except FirmwareError:
             return Look([], False, False)
         now = equipment_shapes.settings(group, found[0])["values"] if found else {}
-        return Look([], all(equipment_shapes.same(now.get(key), value) for key, value in values.items()), True)
+        fresh = found is not None and found[1] >= since
+        return Look(
+            [], fresh and all(equipment_shapes.same(now.get(key), value) for key, value in values.items()), True
+        )
 
     return _write_order("config", write, {"group": name, "values": values}, send, look)
 
 
 def _write_order(
-    kind: Kind, write: Write, params: dict[str, Any], send: Send, look: Callable[[RobotClient], Look]
+    kind: Kind, write: Write, params: dict[str, Any], send: Send, look: Callable[[RobotClient, float], Look]
 ) -> Order:
     return Order(
         kind=kind,
@@ -167,13 +171,22 @@ def _write_order(
 
 
 def _send_settings(
-    client: RobotClient, group: Group, write: Write, values: dict[str, Any], *, send_by: float, on_late: OnEnd
+    client: RobotClient,
+    group: Group,
+    write: Write,
+    values: dict[str, Any],
+    *,
+    send_by: float,
+    on_late: OnEnd,
+    unless: Callable[[], bool],
 ) -> Reply:
     """All in one request, or, where the profile names `$key`, one by one."""
     keys = {name: setting.key or name for name, setting in group.settings.items()}
     sent = {keys[name]: value for name, value in parameters.sent(group.settings, values).items()}
     if not equipment_shapes.one_by_one(write):
-        return client.act(write, {"values": sent}, what="settings", send_by=send_by, on_late=on_late)
+        return client.act(write, {"values": sent}, what="settings", send_by=send_by, on_late=on_late, unless=unless)
     for key, value in sent.items():
-        reply = client.act(write, {"key": key, "value": value}, what=f"setting {key}", send_by=send_by, on_late=on_late)
+        reply = client.act(
+            write, {"key": key, "value": value}, what=f"setting {key}", send_by=send_by, on_late=on_late, unless=unless
+        )
     return reply

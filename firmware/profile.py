@@ -4,6 +4,7 @@ Shipped ones are in `firmware/profiles/`, one's own in `$ROBOTCTL_VAR/profiles/`
 second; while it is wrong, the last one that was right goes on: a typo takes no robot's stop away.
 """
 
+import os
 import re
 import time
 import tomllib
@@ -23,6 +24,7 @@ from firmware.language.structure import Fault
 from firmware.language.words import MACHINE_STATE
 
 SHIPPED = Path(__file__).parent / "profiles"
+KEPT = ".last-right"
 LOOK_AGAIN_S = 1.0
 log = structlog.get_logger(__name__)
 
@@ -88,7 +90,10 @@ def _newest(paths: list[Path], found: str, known: _Loaded | None) -> _Loaded:
     first: BadProfile | None = None
     for path in paths if known is None else paths[:1]:
         try:
-            return _Loaded(_read(path), found if first is None else f"{found}|{path}", time.monotonic())
+            loaded = _Loaded(_read(path), found if first is None else f"{found}|{path}", time.monotonic())
+            if path.parent == folders()[0]:
+                _keep_copy(path)
+            return loaded
         except BadProfile as error:
             first = first or error
             log.warning("profile.not_usable", file=str(path), error=str(error))  # once for each change of the file
@@ -110,10 +115,25 @@ def _read(path: Path) -> Profile:
         raise BadProfile(path.name, "", f"cannot be read as UTF-8 text: {error}") from error
 
 
+def _keep_copy(path: Path) -> None:
+    """Remember a profile of one's own that was right: for when the file goes, or is wrong when the next process starts."""
+    kept = path.parent / KEPT / path.name
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        if not kept.is_file() or kept.read_bytes() != path.read_bytes():
+            fresh = kept.with_suffix(f".{os.getpid()}")
+            fresh.write_bytes(path.read_bytes())
+            fresh.replace(kept)
+    except OSError as error:
+        log.warning("profile.not_kept", file=path.name, error=str(error))
+
+
 def _paths(name: str) -> list[Path]:
-    """The files of that name, one's own first. Raises BadProfile when there is none."""
+    """The files of that name, in the order in which they are tried. Raises BadProfile when there is none."""
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        found = [folder / f"{name}.toml" for folder in folders() if (folder / f"{name}.toml").is_file()]
+        own, shipped = folders()
+        places = [own, own / KEPT, shipped] if (own / f"{name}.toml").is_file() else [shipped, own / KEPT]
+        found = [folder / f"{name}.toml" for folder in places if (folder / f"{name}.toml").is_file()]
         if found:
             return found
     _loaded.pop(name, None)

@@ -7,6 +7,7 @@ from firmware.orders import Look, Order
 
 FIRST_PAUSE_S = 0.03
 LONGEST_PAUSE_S = 0.25
+CLOCK_GRAIN_S = 0.002  # robots tell times in milliseconds
 
 
 def watch(order: Order, client: RobotClient) -> Look:
@@ -16,9 +17,10 @@ def watch(order: Order, client: RobotClient) -> Look:
     until, pause_s = time.monotonic() + order.confirm_within_s, FIRST_PAUSE_S
     shown_since: float | None = None
     heard = False
+    since = time.time() - CLOCK_GRAIN_S  # what the robot took before does not count, whenever it is read
     while True:
         began = time.monotonic()
-        look = order.look(client)
+        look = order.look(client, since)
         heard = heard or look.heard
         shown_since = (shown_since or began) if look.shown else None
         if shown_since is not None and began - shown_since >= order.holds_s:

@@ -88,10 +88,19 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
         return instance
 
 
+class StrictNumber(serializers.FloatField):
+    """A number, not a text or a flag that could be taken for one."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class RegisterRequest(serializers.Serializer[Any]):
     """A register write. `value` is in the unit that is shown; `reason` is required."""
 
-    value = serializers.FloatField()
+    value = StrictNumber()
     reason = serializers.CharField(max_length=500)
     wait_s = serializers.FloatField(required=False, default=0.0, min_value=0.0, max_value=30.0)
     idempotency_key = serializers.CharField(required=False, max_length=200)

@@ -32,12 +32,10 @@ def make_due(robot: Robot, client: RobotClient, row: RobotState) -> None:
 
 
 def _call(robot: Robot, client: RobotClient, name: str) -> None:
-    if stopping.is_pending(robot.slug) or RobotState.objects.filter(robot=robot, stop_latched=True).exists():
-        return  # stopped since
     call = client.profile.setup[name]
     data: dict[str, object] = {"call": name, "title": call.title}
     try:
-        reply = client.act(call, {}, what=f"setup {name}")
+        reply = client.act(call, {}, what=f"setup {name}", motion=True, unless=lambda: stopping.is_stopped(robot))
     except FirmwareError as error:
         outcome = journal.Outcome.UNKNOWN if error.may_have_acted else journal.Outcome.FAILED
         data |= {"code": error.code, "detail": str(error)}

@@ -30,6 +30,7 @@ WRITE_AGAIN_S = 1.0
 WRITE_WITHIN_S = 600.0
 FIRST_PAUSE_S = 0.03
 LONGEST_PAUSE_S = 0.25
+CLOCK_GRAIN_S = 0.002  # robots tell times in milliseconds
 
 log = structlog.get_logger(__name__)
 
@@ -147,7 +148,9 @@ def _read_back(client: RobotClient, result: StopResult) -> None:
             if error.code in ("unreachable", "no_reply"):
                 break  # the rest would fare no better
     result.seen = seen
-    if not conditions.hold(spec.stop.stopped, conditions.values_of(spec, seen)):
+    # What the robot took before it answered says nothing of what it did then, whenever it was read.
+    fresh = [one for one in seen if one.began_at >= (result.answered_at or 0.0) - CLOCK_GRAIN_S]
+    if not conditions.hold(spec.stop.stopped, conditions.values_of(spec, fresh)):
         return
     if client.motion_unanswered:
         result.detail = "Reads stopped, but an older motion request is still unanswered."

@@ -7,6 +7,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 
+from firmware.models import Robot, RobotState
+
 _lock = threading.Lock()
 _pending: Counter[str] = Counter()
 
@@ -25,3 +27,8 @@ def committed(slugs: Iterable[str]) -> None:
 
 def is_pending(slug: str) -> bool:
     return slug in _pending
+
+
+def is_stopped(robot: Robot) -> bool:
+    """Whether it has been told to stop, here or by another process: asked right before something is sent that may move it."""
+    return is_pending(robot.slug) or RobotState.objects.filter(robot=robot, stop_latched=True).exists()

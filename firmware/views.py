@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from accounts import journal, permissions
 from accounts.authentication import by_token
 from accounts.models import User
-from firmware import commands, profile, reset, state, stop
+from firmware import commands, orders, profile, reset, state, stop
 from firmware.models import Command, Robot, RobotState, StopStatus
 from firmware.serializers import (
     CommandReply,
@@ -140,6 +140,10 @@ class RobotCommands(generics.ListAPIView[Command]):
     def post(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug, "robot.command")
         wanted = _command_wanted(request, slug)
+        if wanted["name"] in (orders.REGISTER_WRITE, orders.CONFIGURE):
+            words = "Registers are written at …/modules/{module}/registers/{register}/, settings at …/config/."
+            with commands.refusals(robot, wanted["name"], wanted["params"], wanted["reason"]):
+                raise Problem(400, "unknown_command", words, errors={"name": [words]})
         return accepted(request, robot, wanted["name"], wanted["params"], wanted)
 
 

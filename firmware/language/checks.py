@@ -1,5 +1,6 @@
 """What is wrong with a profile that its types alone do not see: (key, reason), each with the mend in its words."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 
@@ -21,6 +22,7 @@ RESERVED = frozenset({"register_write", "configure", "stop", "reset"})
 def problems(profile: Profile) -> Problems:
     """All that is wrong with `profile`, in the order of the file's parts."""
     yield from _expression_problems(profile)
+    yield from _scale_problems(msgspec.to_builtins(profile), "")
     yield from _field_problems(profile)
     yield from _token_problems(profile)
     for name, param in profile.settings.items():
@@ -78,7 +80,28 @@ def _expression_problems(profile: Profile) -> Problems:
             yield from _pattern_problems(f"reads.{name}.pattern", read.pattern)
 
 
+def _scale_problems(part: object, key: str) -> Problems:
+    """A scale of nothing would make every value nothing, and could not be undone."""
+    if isinstance(part, list):
+        for index, inner in enumerate(part):
+            yield from _scale_problems(inner, f"{key}[{index}]")
+    elif isinstance(part, dict):
+        for name, inner in part.items():
+            where = f"{key}.{name}" if key else name
+            if name == "body":
+                continue
+            if name == "scale" and isinstance(inner, float | int) and not (math.isfinite(inner) and inner):
+                yield where, "must be a number other than 0"
+            yield from _scale_problems(inner, where)
+
+
+REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+{]")
+
+
 def _pattern_problems(key: str, pattern: str) -> Problems:
+    if REPEATED_GROUP.search(pattern):  # (a+)+ takes for ever on the wrong text, and everybody waits with it
+        yield key, "must not repeat a group: on some texts that never ends; name what stands between instead"
+        return
     try:
         if not re.compile(pattern).groupindex:
             yield key, "names no group; (?P<state>...) becomes `state`"

@@ -101,13 +101,26 @@ def faults(text: str) -> list[Fault]:
     return profile.examine(text)[1]
 
 
-def test_a_profile_of_ones_own_can_be_used_until_it_goes(written: Callable[..., str]) -> None:
+def test_a_profile_that_goes_is_offered_no_more_and_goes_on_for_the_robots_that_have_it(
+    written: Callable[..., str],
+) -> None:
     name = written(titled("Mine"))
     assert {name, "oht50"} <= set(profile.available())
     assert profile.load(name).about.title == "Mine"
     (Path(settings.ENV.var) / "profiles" / f"{name}.toml").unlink()
-    until(lambda: profile.version(name) == "", timeout_s=2.5)
     assert name not in profile.available()
+    profile._loaded.clear()  # as in a process that starts now
+    assert profile.load(name).about.title == "Mine"  # its robots can still be stopped
+
+
+def test_a_profile_that_is_wrong_when_a_process_starts_is_replaced_by_the_last_that_was_right(
+    written: Callable[..., str],
+) -> None:
+    name = written(titled("Mine"))
+    assert profile.load(name).about.title == "Mine"
+    written("nonsense", name)
+    profile._loaded.clear()
+    assert profile.load(name).about.title == "Mine"
 
 
 def test_ones_own_wins_over_a_shipped_one_of_the_same_name_as_long_as_it_is_there(written: Callable[..., str]) -> None:
