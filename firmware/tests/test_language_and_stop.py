@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from django.conf import settings
 
-from firmware import profile, stop
+from firmware import profile, stop, threads
 from firmware.errors import Frozen
 from firmware.models import Robot, RobotState
 from firmware.tests.conftest import ScriptedRobot, http
@@ -86,6 +86,7 @@ def connected(machine: Machine, transactional_db: None) -> Iterator[Callable[...
         return robot
 
     yield make
+    assert threads.settle(20), "something still talks to the machine"  # before the tables are emptied under it
 
 
 def test_a_stop_is_not_confirmed_by_what_the_robot_took_before_it(connected: Any, machine: Machine) -> None:
@@ -104,8 +105,6 @@ def test_a_setup_call_that_waited_for_its_turn_does_not_go_out_after_a_stop(conn
     robot = connected(more=setup_table)
     client = client_for(robot)
     with client._turn:  # an earlier request has the robot
-        from firmware import threads
-
         waiting = threads.start(threads.commands, setup._call, robot, client, "arm")
         time.sleep(0.2)
         RobotState.objects.filter(robot=robot).update(stop_latched=True)  # by another process

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from firmware import threads
+from firmware.drainer import drainer
 from firmware.models import RobotState
 from firmware.tests.machines.lift import Lift
 from robotctl.tests.fixtures import until
@@ -29,9 +31,11 @@ def profile_file() -> Iterator[Path]:
 
 
 @pytest.fixture
-def lift(profile_file: Path) -> Iterator[Lift]:
+def lift(profile_file: Path, transactional_db: None) -> Iterator[Lift]:
     with Lift() as machine:
         yield machine
+    assert drainer.wait(5) == 0
+    assert threads.settle(20), "something still talks to the lift"  # before the tables are emptied under it
 
 
 @pytest.fixture

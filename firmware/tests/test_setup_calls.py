@@ -1,5 +1,6 @@
 """Calls that a robot needs before it can be used: made while it reads so, at their pace, never to a stopped robot."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.conf import settings
 
 from accounts.models import JournalEntry
+from firmware import threads
 from firmware.language import reference
 from firmware.models import RobotState
 from firmware.tests.machines.lift import Lift
@@ -54,11 +56,12 @@ def patches(lift: Lift) -> int:
 
 
 @pytest.fixture
-def kind() -> str:
+def kind(transactional_db: None) -> Iterator[str]:
     folder = Path(settings.ENV.var) / "profiles"
     folder.mkdir(exist_ok=True)
     (folder / "bright-lift.toml").write_text(PROFILE)
-    return "bright-lift"
+    yield "bright-lift"
+    assert threads.settle(20), "something still talks to the lift"  # before the tables are emptied under it
 
 
 @pytest.mark.django_db(transaction=True)
