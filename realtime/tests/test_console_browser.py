@@ -271,6 +271,7 @@ def test_a_wrong_password_is_said_in_words(page: Page, console: Any) -> None:
 
 def test_a_session_that_ends_is_said_on_the_page(page: Page, console: Any) -> None:
     sign_in(page, console)
+    expect(page.locator("#link .words")).to_have_text("live", timeout=10_000)
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
     page.context.request.post(
         f"{console.base_url}/sign-out/", headers={"X-CSRFToken": token, "Referer": console.base_url}
