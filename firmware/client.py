@@ -108,7 +108,11 @@ class RobotClient:
         )
         if answer.status in fetch.absent:
             return None
-        reply = self._answers.parse(answer, must_be_json=True)
+        try:
+            reply = self._answers.parse(answer, must_be_json=True)
+        except NotAllowed as error:
+            self._name_what_is_missing(error, token)
+            raise
         at = replies.taken_at(fetch.taken_at, fetch.clock, reply, answer.began_at)
         if at is None:
             raise BadReply("The reply does not say when its values were taken.", status=answer.status)

@@ -72,13 +72,7 @@ def document(robot: Robot, reported: dict[str, Equipment]) -> dict[str, Any]:
                 )
     return {
         "robot": robot.slug,
-        "groups": {
-            group: {
-                "observed_at": iso(row.observed_at),
-                "error": {"code": row.error_code, "detail": row.error} if row.error else None,
-            }
-            for group, row in reported.items()
-        },
+        "groups": {group: equipment.about(row) for group, row in reported.items()},
         "settings": settings,
         "reported": readings,
         "desired": {

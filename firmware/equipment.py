@@ -11,10 +11,12 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.journal import iso
 from firmware import equipment_shapes, profile, state
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
+from firmware.equipment_shapes import Facts
 from firmware.errors import BadProfile, FirmwareError
 from firmware.language.equipment import Fetch
 from firmware.language.kind import Profile
@@ -166,6 +168,14 @@ def forget_pace(robot: Robot, part: str) -> None:
     Equipment.objects.filter(robot=robot, part=part).update(asked_at=None)
 
 
+def about(row: Equipment) -> dict[str, Any]:
+    """`{"observed_at","error"}`: how old a part is, and why it is no newer."""
+    return {
+        "observed_at": iso(row.observed_at),
+        "error": {"code": row.error_code, "detail": row.error} if row.error else None,
+    }
+
+
 def reading(row: Equipment, value: Any, unit: str | None, life_s: float, at: datetime) -> dict[str, Any]:
     """A reading, as in the state document: `{"value","unit","observed_at","age_s","quality"}`."""
     return state.reading_shape(value, unit, row.observed_at, life_s, at)
@@ -185,34 +195,30 @@ def check_write(robot: Robot, module: str, register: str, value: Any) -> float:
         raise Problem(503, "unreadable", f"The register table of module {module} cannot be read. {table.error}")
     if register not in rows:
         raise Problem(404, "not_found", f"Module {module} has no register {register}.")
-    known = spec.known.get(module, {}).get(register)
-    row = rows[register] | ({"writable": known.writable} if known and known.writable is not None else {})
-    if not row["writable"] or spec.write is None:
+    row, known = rows[register], spec.known.get(module, {}).get(register)
+    facts = equipment_shapes.facts(row, known)
+    if not facts.writable or spec.write is None:
         raise Problem(409, "read_only", f"Register {register} of module {module} is read-only.")
-    raw, problem = _raw(value, row, known)
+    raw, problem = _raw(value, facts, whole=not str(row["type"]).upper().startswith("FLOAT"))
     if problem:
         raise Problem(400, "invalid", f"value: {problem}", errors={"value": [problem]})
     return raw
 
 
-def _raw(value: Any, row: dict[str, Any], known: Any) -> tuple[float, str]:
+def _raw(value: Any, facts: Facts, *, whole: bool) -> tuple[float, str]:
     """(raw value, what is wrong with it)"""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
         return 0, "Must be a number."
-    scale, unit = (known.scale, f" {known.unit}" if known.unit else "") if known else (1.0, "")
+    unit, scale = f" {facts.unit}" if facts.unit else "", facts.scale
     raw = round(value / scale, 6)
-    if row["type"] is None or not str(row["type"]).upper().startswith("FLOAT"):
-        if raw != int(raw):
-            return (
-                0,
-                f"Must be a whole number of steps of {scale:g}{unit}." if scale != 1 else "Must be a whole number.",
-            )
-        raw = int(raw)
-    low = known.minimum if known and known.minimum is not None else row["minimum"]
-    high = known.maximum if known and known.maximum is not None else row["maximum"]
+    if whole and raw != int(raw):
+        steps = "Must be a whole number" if scale == 1 else f"Must be a whole number of steps of {scale:g}{unit}"
+        return 0, f"{steps}."
+    raw = int(raw) if whole else raw
+    low, high = facts.minimum, facts.maximum
     if (low is not None and raw < low) or (high is not None and raw > high):
         bounds = " to ".join(f"{bound * scale:g}" if bound is not None else "any" for bound in (low, high))
         return 0, f"Must be from {bounds}{unit}; {value:g} is not."
-    if known and known.choices and raw not in known.choices:
-        return 0, f"Must be one of {', '.join(f'{choice * scale:g}' for choice in known.choices)}{unit}."
+    if facts.choices and raw not in facts.choices:
+        return 0, f"Must be one of {', '.join(f'{choice * scale:g}' for choice in facts.choices)}{unit}."
     return raw, ""

@@ -1,10 +1,11 @@
 """Modules, registers, scans and settings out of what a robot says. Pure: a reply in, a document of plain values out."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from firmware import replies
-from firmware.language.equipment import Detail, Group, Lidar, Modules, Registers, Write
+from firmware.language.equipment import Detail, Group, Known, Lidar, Modules, Registers, Write
 from firmware.language.words import placeholders
 
 RANGES = {
@@ -67,6 +68,33 @@ def registers(spec: Registers, reply: Any) -> dict[str, Any]:
             }
         )
     return {"registers": found}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a register: what the robot says of it, and over that what the maker's document says. Limits are raw."""
+
+    title: str
+    unit: str | None
+    scale: float
+    writable: bool
+    minimum: float | None
+    maximum: float | None
+    choices: list[int]
+
+
+def facts(row: dict[str, Any], known: Known | None) -> Facts:
+    """`row` is one of `registers`."""
+    known = known or Known()
+    return Facts(
+        title=known.title or row["name"],
+        unit=known.unit or row["unit"],
+        scale=known.scale,
+        writable=row["writable"] if known.writable is None else known.writable,
+        minimum=row["minimum"] if known.minimum is None else known.minimum,
+        maximum=row["maximum"] if known.maximum is None else known.maximum,
+        choices=known.choices,
+    )
 
 
 def _number(path: str | None, entry: Any, otherwise: float | None) -> float | None:

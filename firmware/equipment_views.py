@@ -9,20 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.journal import iso
-from firmware import commands, drift, equipment, orders, profile, state
+from firmware import commands, drift, equipment, equipment_shapes, orders, profile, state
+from firmware.language.equipment import Registers as Registers_
 from firmware.models import Equipment, Robot
 from firmware.serializers import CommandReply, ConfigRequest, RegisterRequest
 from firmware.views import accepted, robot_or_404, signed_in
 from robotctl.problems import Problem
-
-
-def _about(row: Equipment) -> dict[str, Any]:
-    """How old it is, and why it is no newer."""
-    return {
-        "observed_at": iso(row.observed_at),
-        "error": {"code": row.error_code, "detail": row.error} if row.error else None,
-    }
 
 
 def _readings(row: Equipment, items: Any, values: dict[str, Any], fresh_s: float) -> dict[str, Any]:
@@ -46,7 +38,7 @@ class Modules(APIView):
             {"address": one["address"], "readings": _readings(row, spec.fields, one["values"], spec.fresh_s)}
             for one in row.document.get("modules", [])
         ]
-        return Response({"robot": slug, **_about(row), "modules": listed})
+        return Response({"robot": slug, **equipment.about(row), "modules": listed})
 
 
 class Module(APIView):
@@ -60,7 +52,7 @@ class Module(APIView):
         assert spec is not None
         listed = next(one for one in row.document["modules"] if one["address"] == address)
         parts = {
-            name: _about(row)
+            name: equipment.about(row)
             | {
                 "readings": _readings(
                     row, spec.details[name].fields, row.document.get("values", {}), spec.details[name].fresh_s
@@ -69,7 +61,9 @@ class Module(APIView):
             for name, row in equipment.details(robot, address).items()
         }
         readings = _readings(row, spec.fields, listed["values"], spec.fresh_s)
-        return Response({"robot": slug, "address": address, **_about(row), "readings": readings, "details": parts})
+        return Response(
+            {"robot": slug, "address": address, **equipment.about(row), "readings": readings, "details": parts}
+        )
 
 
 def _known_module(robot: Robot, address: str) -> Equipment:
@@ -87,31 +81,27 @@ def _known_module(robot: Robot, address: str) -> Equipment:
 def _register_shapes(robot: Robot, address: str, row: Equipment) -> list[dict[str, Any]]:
     spec = profile.load_or_unusable(robot.profile).registers
     assert spec is not None
-    now, known = timezone.now(), spec.known.get(address, {})
-    found = []
-    for one in row.document.get("registers", []):
-        told = known.get(one["address"])
-        scale, raw = told.scale if told else 1.0, one["raw"]
-        value = None if raw is None else raw if scale == 1 else round(raw * scale, 9)
-        writable = told.writable if told and told.writable is not None else one["writable"]
-        low = told.minimum if told and told.minimum is not None else one["minimum"]
-        high = told.maximum if told and told.maximum is not None else one["maximum"]
-        found.append(
-            {
-                "address": one["address"],
-                "title": (told.title if told else "") or one["name"],
-                "type": one["type"],
-                "writable": bool(writable and spec.write),
-                "minimum": None if low is None or not writable else low * scale,
-                "maximum": None if high is None or not writable else high * scale,
-                "scale": scale,
-                "raw": raw,
-                "reading": equipment.reading(
-                    row, value, (told.unit if told else None) or one["unit"], 2 * spec.fresh_s + 1, now
-                ),
-            }
-        )
-    return found
+    return [_register(spec, address, row, one) for one in row.document.get("registers", [])]
+
+
+def _register(spec: Registers_, address: str, row: Equipment, one: dict[str, Any]) -> dict[str, Any]:
+    """One register in its unit and raw. When it is too old to be shown as a number, the raw one is, too."""
+    facts = equipment_shapes.facts(one, spec.known.get(address, {}).get(one["address"]))
+    value = None if one["raw"] is None else one["raw"] if facts.scale == 1 else round(one["raw"] * facts.scale, 9)
+    reading = equipment.reading(row, value, facts.unit, 2 * spec.fresh_s + 1, timezone.now())
+    limits = (facts.minimum, facts.maximum) if facts.writable else (None, None)
+    low, high = (None if limit is None else limit * facts.scale for limit in limits)
+    return {
+        "address": one["address"],
+        "title": facts.title,
+        "type": one["type"],
+        "writable": bool(facts.writable and spec.write),
+        "minimum": low,
+        "maximum": high,
+        "scale": facts.scale,
+        "raw": None if reading["value"] is None else one["raw"],
+        "reading": reading,
+    }
 
 
 class Registers(APIView):
@@ -123,7 +113,12 @@ class Registers(APIView):
         _known_module(robot, address)
         row = equipment.registers(robot, address)
         return Response(
-            {"robot": slug, "module": address, **_about(row), "registers": _register_shapes(robot, address, row)}
+            {
+                "robot": slug,
+                "module": address,
+                **equipment.about(row),
+                "registers": _register_shapes(robot, address, row),
+            }
         )
 
 
@@ -138,7 +133,7 @@ class Register(APIView):
         shapes = {one["address"]: one for one in _register_shapes(robot, address, row)}
         if register not in shapes:
             raise Problem(404, "not_found", f"Module {address} has no register {register}.")
-        return Response({"robot": slug, "module": address, **_about(row), **shapes[register]})
+        return Response({"robot": slug, "module": address, **equipment.about(row), **shapes[register]})
 
     @extend_schema(request=RegisterRequest, responses={201: CommandReply})
     def post(self, request: Request, slug: str, address: str, register: str) -> Response:
@@ -172,7 +167,7 @@ class Lidar(APIView):
             for zone in spec.zones
         ]
         points = [] if age["value"] is None and nearest is not None else row.document.get("points", [])
-        shape = {"robot": slug, **_about(row), "age_s": age["age_s"], "quality": age["quality"]}
+        shape = {"robot": slug, **equipment.about(row), "age_s": age["age_s"], "quality": age["quality"]}
         return Response(shape | {"nearest_mm": age, "points": points, "zones": zones})
 
 
@@ -197,15 +192,20 @@ class Config(APIView):
                 orders.order(
                     profile.load_or_unusable(robot.profile), orders.CONFIGURE, {"group": group, "values": values}
                 )
-        sent = []
+        sent: list[dict[str, Any]] = []
         for group, values in groups.items():
-            command, _ = commands.submit(
-                robot,
-                signed_in(request),
-                name=orders.CONFIGURE,
-                params={"group": group, "values": values},
-                reason=wanted["reason"],
-            )
+            params = {"group": group, "values": values}
+            try:
+                command, _ = commands.submit(
+                    robot, signed_in(request), name=orders.CONFIGURE, params=params, reason=wanted["reason"]
+                )
+            except Problem as problem:
+                if not sent:
+                    raise
+                # the groups before it are out already: what became of them is told, and that this one was not sent
+                refused = {"status": "refused", "code": problem.code, "detail": str(problem.detail)}
+                sent.append({"name": orders.CONFIGURE, "params": params} | refused)
+                continue
             drift.desire(robot, group, values, by=signed_in(request).get_username(), reason=wanted["reason"])
             commands.running.wait(command.pk, wanted["wait_s"])
             command.refresh_from_db()

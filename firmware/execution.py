@@ -168,7 +168,7 @@ def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Re
         shows = "state shows that it obeys" if order.look else "own job shows that it works at it"
         _confirmed(command, CommandStatus.ACKNOWLEDGED, f"The robot's {shows}.", seen=look.seen)
         if order.job is not None and (name := jobs.named(order.job, reply)):
-            threads.start(threads.jobs, jobs.see_through, command.pk, client, order.job, name)
+            threads.start(threads.jobs, _see_through, command.pk, client, order.job, name)
     elif look.heard:
         said = reply.message or repr(reply.status)
         detail = f"The robot answered {said}, but its state did not follow within {order.confirm_within_s:g} s."
@@ -203,6 +203,23 @@ def _works_at_it(command: Command, order: Order, job: Job, client: RobotClient, 
         detail = f"The robot's job {name} cannot be asked for. {stage.why} Look at its state."
         _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
     return False
+
+
+def _see_through(command_id: int, client: RobotClient, job: Job, name: str) -> None:
+    """Follow the job of a confirmed command to its end, and write that down. Runs on a thread of its own."""
+    stage = jobs.follow(client, job, name, within_s=job.follow_s, until=("done", "failed"))
+    with transaction.atomic():
+        command = Command.objects.select_related("robot").get(pk=command_id)
+        if stage.name == "done":
+            if Command.objects.filter(pk=command_id, done_at=None).update(done_at=timezone.now()) == 1:
+                tell("command.done", command, outcome=Outcome.OK, data={"job": name})
+            return
+        failed = stage.name == "failed"
+        how = "failed" if failed else "was followed no further"
+        detail = f"The robot began; then its job {name} {how}. {stage.why}".strip()[:500]
+        Command.objects.filter(pk=command_id).update(code="job_failed" if failed else None, detail=detail)
+        outcome = Outcome.FAILED if failed else Outcome.UNKNOWN
+        tell("command.job_failed", command, outcome=outcome, data={"job": name, "stage": stage.name, "why": stage.why})
 
 
 def _confirmed(command: Command, expected: str, detail: str, **changes: Any) -> None:

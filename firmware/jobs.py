@@ -5,15 +5,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
-from django.utils import timezone
-
 from firmware import replies
 from firmware.client import Reply, RobotClient
 from firmware.errors import FirmwareError
 from firmware.language.actions import Job
 from firmware.language.equipment import Fetch
-from firmware.models import Command
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
@@ -58,28 +54,3 @@ def follow(client: RobotClient, job: Job, name: str, *, within_s: float, until: 
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     return stage
-
-
-def see_through(command_id: int, client: RobotClient, job: Job, name: str) -> None:
-    """Follow the job of a confirmed command to its end, and write that down. Runs on a thread of its own."""
-    from firmware.execution import tell  # it starts us
-
-    stage = follow(client, job, name, within_s=job.follow_s, until=("done", "failed"))
-    with transaction.atomic():
-        command = Command.objects.select_related("robot").get(pk=command_id)
-        if stage.name == "done":
-            if Command.objects.filter(pk=command_id, done_at=None).update(done_at=timezone.now()) == 1:
-                tell("command.done", command, outcome="ok", data={"job": name})
-        else:
-            outcome = "failed" if stage.name == "failed" else "unknown"
-            ended = "failed" if stage.name == "failed" else "was followed no further"
-            detail = f"The robot began; then its job {name} {ended}. {stage.why}".strip()[:500]
-            Command.objects.filter(pk=command_id).update(
-                code="job_failed" if outcome == "failed" else None, detail=detail
-            )
-            tell(
-                "command.job_failed",
-                command,
-                outcome=outcome,
-                data={"job": name, "stage": stage.name, "why": stage.why},
-            )

@@ -167,7 +167,10 @@ def parse(text: str, file: str) -> Profile:
 
 
 def examine(text: str) -> tuple[Profile | None, list[Fault]]:
-    """The profile in `text`, if its structure is right, and everything that is wrong with it, with line and example."""
+    """The profile in `text`, if its structure is right, and what is wrong with it, with line and example.
+
+    All of the structure's faults at once; when there are none, all that contradicts itself.
+    """
     try:
         raw = tomllib.loads(text)
     except RecursionError:

@@ -34,6 +34,7 @@ def make_due(robot: Robot, client: RobotClient, row: RobotState) -> None:
 def _call(robot: Robot, client: RobotClient, name: str) -> None:
     call = client.profile.setup[name]
     data: dict[str, object] = {"call": name, "title": call.title}
+    journal.record("robot.setup_requested", robot.slug, robot=robot.slug, data=data)  # no row, no call
     try:
         reply = client.act(call, {}, what=f"setup {name}", motion=True, unless=lambda: stopping.is_stopped(robot))
     except FirmwareError as error:

@@ -3,9 +3,11 @@
 import threading
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import JournalEntry
 from firmware.models import Equipment
@@ -48,6 +50,26 @@ def test_an_unplugged_module_reads_offline_and_tells_nothing_more(robots: Any, a
     table = api("bob").get(url("robots/oht-01/modules/2/registers/")).json()
     assert (table["registers"], table["error"]["detail"]) == ([], "Module 2 is offline")
     assert write(api("erin"), REGISTER, 28).status_code == 503
+
+
+@pytest.mark.parametrize("part", ["modules/", "modules/2/", "modules/2/registers/", REGISTER[15:], "lidar/", "config/"])
+def test_who_may_not_see_a_robot_sees_none_of_its_parts(part: str, robots: Any, api: Any) -> None:
+    _, simulator = robots("oht-01")
+    before = simulator.truth()["requests"]
+    for method in ("get", "post", "patch"):
+        answer = getattr(api("charlie"), method)(url(f"robots/oht-01/{part}"), {}, format="json")
+        assert answer.status_code in (404, 405), (method, answer.status_code)
+    assert simulator.truth()["requests"] == before
+
+
+def test_a_table_too_old_shows_no_number_raw_or_not(robots: Any, api: Any) -> None:
+    _, simulator = robots("oht-01")
+    path = url("robots/oht-01/modules/2/registers/")
+    assert api("bob").get(path).json()["registers"][0]["raw"] is not None
+    simulator.fault("refuse")
+    Equipment.objects.update(observed_at=timezone.now() - timedelta(minutes=6), asked_at=None)
+    row = api("bob").get(path).json()["registers"][0]
+    assert (row["raw"], row["reading"]["value"], row["reading"]["quality"]) == (None, None, "stale")
 
 
 def test_many_who_look_at_once_ask_the_robot_once(robots: Any, api: Any) -> None:

@@ -51,12 +51,11 @@ class Machine:
     def __init__(self, scripted: Callable[..., ScriptedRobot]) -> None:
         self.says: dict[str, Any] = {"st": "IDLE"}
         self.wait_s: dict[str, float] = {}
+        self.log: list[tuple[float, str]] = []
         self.wire = scripted(self._answer)
 
     def asked(self, path: str) -> list[float]:
         return [at for at, asked in self.log if asked == path]
-
-    log: list[tuple[float, str]]
 
     def _answer(self, sock: Any) -> None:
         path = self.wire.requests[-1].split(b" ")[1].decode()
@@ -67,7 +66,6 @@ class Machine:
 
 @pytest.fixture
 def machine(scripted: Any) -> Machine:
-    Machine.log = []
     return Machine(scripted)
 
 

@@ -55,6 +55,13 @@ def patches(lift: Lift) -> int:
     return sum(request.startswith("PATCH") for request in lift.truth()["requests"])
 
 
+def connected(lift: Lift, kind: str) -> Any:
+    robot = register("lift-1", lift.url, profile=kind)
+    robot.credentials = dict(lift.keys)
+    robot.save()
+    return robot
+
+
 @pytest.fixture
 def kind(transactional_db: None) -> Iterator[str]:
     folder = Path(settings.ENV.var) / "profiles"
@@ -67,22 +74,20 @@ def kind(transactional_db: None) -> Iterator[str]:
 @pytest.mark.django_db(transaction=True)
 def test_a_setup_call_is_made_once_it_is_needed_and_journalled(kind: str, polling: Any) -> None:
     with Lift() as lift:
-        robot = register("lift-1", lift.url, profile=kind)
-        robot.credentials = dict(lift.keys)
-        robot.save()
+        robot = connected(lift, kind)
         polling()
         until(lambda: RobotState.objects.get(robot=robot).readings.get("lights", [""])[0] == "on")
+        asked = until(lambda: JournalEntry.objects.filter(verb="robot.setup_requested").first())
         row = until(lambda: JournalEntry.objects.filter(verb="robot.setup").first())
         assert (row.outcome, row.data["title"]) == ("ok", "turn the lights on")
+        assert asked.pk < row.pk  # written down before it is sent
         assert patches(lift) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_stopped_robot_is_left_alone(kind: str, polling: Any) -> None:
     with Lift() as lift:
-        robot = register("lift-1", lift.url, profile=kind)
-        robot.credentials = dict(lift.keys)
-        robot.save()
+        robot = connected(lift, kind)
         RobotState.objects.filter(robot=robot).update(stop_latched=True)
         polling()
         until(lambda: RobotState.objects.get(robot=robot).readings.get("lights"))

@@ -15,7 +15,11 @@ const WORDS = {
   "robot.degraded": (row) => told("Degraded", row.reason, "warning"),
   "robot.offline": (row) => told("Offline", row.reason, "nolink"),
   "robot.recovering": (row) => told("Recovering", row.reason),
-  "robot.restarted": () => told("The robot has restarted", "Its counter of state changes has fallen.", "warning"),
+  "robot.restarted": (row) => told("The robot has restarted", restartWords(row.data), "warning"),
+  "robot.setup": (row) => told(`Set-up: ${row.data.title}`, row.data.detail ?? "the robot answered", row.outcome === "ok" ? "normal" : "warning"),
+  "robot.setup_requested": (row) => told(`Set-up: ${row.data.title}`, "asked for by its profile"),
+  "setting.desired": (row) => told(`Wanted: ${row.data.setting} = ${row.data.after}`, row.reason),
+  "command.job_failed": (row) => told(`${commandWords(row.data)}: its job ${row.outcome === "failed" ? "failed" : "is followed no further"}`, row.data.why, "warning"),
   "robot.maintenance": (row) => told("Maintenance", row.reason),
   "command.accepted": (row) => told(`${commandWords(row.data)}: accepted`, row.reason),
   "command.acknowledged": (row) => told(`${commandWords(row.data)}: the robot answered`, row.data.message ?? ""),
@@ -68,6 +72,17 @@ function paramWords(key, value) {
   const unit = ending ? UNITS[ending] : "";
   const before = key === "target_m" ? "to " : unit ? "" : `${key} `;
   return `${before}${typeof value === "number" ? quantity(value, unit) : value}`;
+}
+
+/** Which counter told of the restart, and how. @param {Object<string, [number, number]>} data field → before, after */
+function restartWords(data) {
+  const [found] = Object.entries(data ?? {});
+  if (!found) return "";
+  const [name, [before, after]] = found;
+  const counter = name.replaceAll("_", " ");
+  return after < before
+    ? `Its counter "${counter}" fell from ${quantity(before, "")} to ${quantity(after, "")}.`
+    : `Its counter "${counter}" reads ${quantity(after, "")}: less than the time that has passed.`;
 }
 
 function firstError(errors) {
