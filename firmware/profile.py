@@ -76,7 +76,10 @@ def _current(name: str) -> _Loaded:
     if known is not None and now - known.looked_at < LOOK_AGAIN_S:
         return known
     paths = _paths(name)
-    found = ";".join(_stamp(path) for path in paths)
+    try:
+        found = _stamp(paths[0])
+    except FileNotFoundError:  # an editor is at it; in a moment it is there again, or gone for good
+        found = ""
     if known is not None and known.version.split("|")[0] == found:
         known.looked_at = now
         return known

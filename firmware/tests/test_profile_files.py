@@ -1,5 +1,6 @@
 """One's own profiles: found, read again when they change, and, where they are wrong, told all at once with line and mend."""
 
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -313,3 +314,10 @@ def test_each_sort_of_wrong_profile_is_told_by_key_and_reason(right: str, wrong:
     told = [fault for fault in found if fault.key.startswith(key) and reason in fault.reason]
     assert told, [str(fault) for fault in found]
     assert told[0].line is not None
+
+
+def test_a_profile_that_stays_as_it_is_keeps_its_version_and_so_its_clients(written: Callable[..., str]) -> None:
+    name = written(titled("Mine"))
+    first = profile.version(name)
+    time.sleep(profile.LOOK_AGAIN_S + 0.1)
+    assert profile.version(name) == first  # although a copy of it has been put by
