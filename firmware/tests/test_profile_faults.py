@@ -1,0 +1,153 @@
+"""What is wrong with a profile is told by key, line, reason and an example that leads to the mend."""
+
+import pytest
+
+from firmware.tests.whole_profile import GOOD, MACHINE, faults
+
+
+def test_all_that_is_wrong_is_told_at_once_on_its_line() -> None:
+    spoilt = {
+        'title = "A robot"': "title = 5",
+        'path = "/guard"': 'path = "guard"',
+        'type = "flag"': 'type = "flagg"',
+        'class = "motion"': 'clas = "motion"',
+        'distances = "cm"': "distances = 7",
+        'method = "PATCH"': 'method = "BREW"',
+        'address = "key"': "",
+    }
+    text = GOOD
+    assert faults(text) == []
+    for right, wrong in spoilt.items():
+        assert text.count(right) == 1
+        text = text.replace(right, wrong)
+    lines = text.splitlines()
+    told = {fault.key: lines[(fault.line or 0) - 1] for fault in faults(text)}
+    assert told == {
+        "about.title": "title = 5",
+        "reads.guard.path": 'path = "guard"',
+        "fields.tripped.type": 'tripped = { type = "flagg", from = [{ read = "guard", path = "tripped" }] }',
+        "commands.go.clas": 'clas = "motion"',
+        "commands.go.class": "[commands.go]",  # it is missing: the table that should have it
+        "registers.address": "[registers]",
+        "lidar.distances": "distances = 7",
+        "config.drive.write.method": 'method = "BREW"',
+    }
+
+
+def test_what_does_not_hold_together_is_told_at_once_too() -> None:
+    text = GOOD.replace('"phase" }', '"phase[" }').replace('id = "job"', 'id = "]"').replace("$job", "$jobb")
+    lines = text.splitlines()
+    found = {(fault.key, lines[(fault.line or 0) - 1]) for fault in faults(text)}
+    assert {
+        ("fields.phase.from[0].path", 'phase = { from = [{ read = "state", path = "phase[" }] }'),
+        ("commands.go.job.id", 'id = "]"'),
+        ("commands.go.job.path", 'path = "/jobs/$jobb"'),
+    } <= found
+
+
+def test_the_line_of_a_file_that_is_no_toml_is_told() -> None:
+    (fault,) = faults('[about]\ntitle = "A robot"\ntitle = "Again"\nx = [\n')
+    assert (fault.key, fault.line) == ("", 3)
+
+
+def test_the_second_of_several_tables_is_told_on_its_own_line() -> None:
+    rules = '[[fields.machine_state.rules]]\nwhen = { phase = 1 }\nvalue = "idle"\n'
+    otherwise = '[[fields.machine_state.rules]]\nwhen = {}\nvalue = "unknown"\n'
+    text = GOOD.replace(MACHINE, rules + rules.replace("idle", "idel") + otherwise)
+    (fault,) = faults(text)
+    assert fault.key == "fields.machine_state.rules[1].value"
+    assert fault.line == text.splitlines().index('value = "idel"') + 1
+
+
+SPOILT = [
+    ('path = "/guard"', "", "reads.guard.path"),
+    ('title = "A robot"', "", "about.title"),
+    ('id = "job"', "", "commands.go.job.id"),
+    ('done = ["done"]', 'done = "done"', "commands.go.job.done"),
+    ('list = "parts"', "", "modules.list"),
+    ("not_now = [409]", 'not_now = "409"', "replies.not_now"),
+    ('distances = "cm"', "distances = 5", "lidar.distances"),
+    ("not_now = [409]", "not_now = [409, 4]", "replies.not_now[1]"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "key"), SPOILT, ids=[key for *_, key in SPOILT])
+def test_the_example_that_is_told_is_right_where_it_is_pasted(right: str, wrong: str, key: str) -> None:
+    assert GOOD.count(right) == 1
+    (fault,) = faults(GOOD.replace(right, wrong))
+    assert (fault.key, fault.example is not None) == (key, True)
+    assert [one.key for one in faults(GOOD.replace(right, str(fault.example)))] == []
+
+
+def test_no_example_is_told_that_does_not_fit() -> None:
+    (fault,) = faults(GOOD.replace("tripped = true }, value", "tripped = true }, value = 1, valeu"))
+    assert fault.example is None
+    text = GOOD.replace(MACHINE, 'from = [{ read = "state", path = "st" }]\nmap = { a = "idel" }\n')
+    (fault,) = faults(text)
+    assert (fault.key, fault.example) == ("fields.machine_state.map.a", 'map = { 3 = "moving" }')
+
+
+WRONG = [
+    ('type = "text"\n[replies]', 'type = "texts"\n[replies]', "settings.unit.type", "Invalid enum value 'texts'"),
+    ('type = "text"\n[replies]', 'type = "text"\ndefault = 5\n[replies]', "settings.unit.default", "Must be text"),
+    ("[settings.unit]", "[settings.job]\n[settings.unit]", "settings.job", "stands for something else already"),
+    ("/units/$unit/state", "/units/$unti/state", "reads.state.path", "$unti stands for nothing here"),
+    ('{ unit = "$unit" }', '{ unit = "$unti" }', "stop.body", "$unti stands for nothing here"),
+    ('"phase" }', '"a[?id==\'$unti\'].phase" }', "fields.phase.from[0].path", "$unti stands for nothing here"),
+    ("not_now = [409]", "not_now = [409, 404]", "replies.not_found", "404 is in replies.not_now, too"),
+    ("not_now = [409]", "unreachable = [503]", "replies.unreachable", "503 is in replies.not_now, too"),
+    ("not_now = [409]", 'message = "a ||"', "replies.message", "not a JMESPath expression"),
+    ("[about]", '[replies.words]\nx = 1\n[about]', "replies.words", "unknown key. Known here: in_doubt, message"),
+    ('"/guard"', '"/guard"\nabsent = [404]\naccept = [404]', "reads.guard.absent", "404 is in `accept`, too"),
+    ('"/guard"', '"/guard"\npattern = "(?P<x>"', "reads.guard.pattern", "not a regular expression"),
+    ('"/guard"', '"/guard"\npattern = "st=(.*)"', "reads.guard.pattern", "names no group"),
+    ('"/guard"', '"/guard"\nalive = "["', "reads.guard.alive", "not a JMESPath expression"),
+    ('"/guard"', '"/guard"\nmethod = "PUT"', "reads.guard.method", "Invalid enum value 'PUT'"),
+    ('path = "phase" }', 'path = "phase", bit = 64 }', "fields.phase.from[0].bit", "<= 63"),
+    ("{ phase = 1 }", "{ phaes = 1 }", "fields.machine_state.rules[1].when", "'phaes' is not one of fields"),
+    ("{ phase = 1 }", '{ machine_state = "idle" }', "fields.machine_state.rules[1].when", "follows from other fields"),
+    ('value = "idle"', 'value = "idel"', "fields.machine_state.rules[1].value", "'idel' is not a machine state"),
+    ("rules = [{ when = { tripped = true }, value", "rules = [{ value", "fields.machine_state.rules[0].when", "is missing"),
+    (MACHINE, "\nrules = [{ when = {}, value = \"idle\" }]\n", "fields.machine_state.rules", "rests on no field"),
+    (', { when = {}, value = "unknown" }]', "]", "fields.machine_state.rules", "must say what it is otherwise"),
+    ("[stop]", '[stop]\ntoken = "boss"', "stop.token", "'boss' is not one of auth.tokens (admin)"),
+    ("[auth]", '[auth]\ntemplate = "key=$secret"', "auth.template", "must say where the token goes: $token"),
+    ("[auth]", '[auth]\nencode = "rot13"', "auth.encode", "Invalid enum value 'rot13'"),
+    ('title = "take control"\n', "", "setup.take.title", "is missing"),
+    ("when = [{ phase = 0 }]", "when = [{ phas = 0 }]", "setup.take.when", "'phas' is not one of fields"),
+    ('path = "/take"', 'path = "/take/$who"', "setup.take.path", "$who stands for nothing here"),
+    ("[commands.go]", '[commands.stop]\nclass = "stop"\npath = "/x"\n[commands.go]', "commands.stop", "robotctl does itself"),
+    ("$job", "it", "commands.go.job.path", "must say where the job's name goes: $job"),
+    ("$job", "$job/$unti", "commands.go.job.path", "$unti"),
+    ('state = "stage"', 'state = "["', "commands.go.job.state", "not a JMESPath expression"),
+    ('failed = ["failed"]\n', "", "commands.go.job.failed", "is missing"),
+    ('done = ["done"]', 'done = ["done"]\ntoken = "boss"', "commands.go.job.token", "'boss' is not one of auth.tokens"),
+    ("params.to]", 'params.to]\ntype = "text"\nchoices = ["a"]\nsent = { b = 1 }', "commands.go.params.to.sent", "'a' is sent as"),
+    ("[commands.go.params.to]", "[commands.go.params.unit]\n[commands.go.params.to]", "commands.go.params.unit", "settings"),
+    ('address = "no"', 'address = "["', "modules.address", "not a JMESPath expression"),
+    ('"/parts"', '"/parts/$no"', "modules.path", "$no"),
+    ('path = "/parts/$module"', 'path = "/parts/$no"', "modules.details.more.path", "$no stands for nothing here"),
+    ('path = "heat"', 'path = "heat["', "modules.details.more.fields.heat.path", "not a JMESPath expression"),
+    ("/parts/$module/cells\"", '/cells"', "registers.path", "must say where $module goes"),
+    ('"$value"', '"$valeu"', "registers.write", "must say where $value goes"),
+    ('unit = "V"', "unit = 5", "registers.known.2.0x10.unit", "Expected `str"),
+    ('path = "/fan"', "", "lidar.path", "is missing"),
+    ('distances = "cm"', "", "lidar", "must say where the scan is: `points` or `distances`"),
+    ('distances = "cm"', 'distances = "cm"\nstep_deg = "["', "lidar.step_deg", "not a JMESPath expression"),
+    ('distances = "cm"', 'distances = "cm"\nzones = [{ title = "x" }]', "lidar.zones[0].radius_mm", "is missing"),
+    ('"/fan"', '"/fan/$side"', "lidar.path", "$side"),
+    ('"$values"', '"$all"', "config.drive.write", "must say where $values goes"),
+    ('path = "top"', 'path = "top", minimum = 5, maximum = 1', "config.drive.settings.top.minimum", "at least 5"),
+    ('path = "top"', 'path = "["', "config.drive.settings.top.path", "not a JMESPath expression"),
+    ('path = "top"', 'path = "top", writeable = true', "config.drive.settings.top.writeable", "Did you mean `writable`?"),
+    ("[lidar]", '[constants]\n"/x" = 5\n[lidar]', "constants", "Expected `str`, got `int`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "key", "reason"), WRONG, ids=[f"{row[2]} {row[3]}"[:60] for row in WRONG])
+def test_each_sort_of_wrong_profile_is_told_by_key_and_reason(right: str, wrong: str, key: str, reason: str) -> None:
+    assert right in GOOD
+    found = faults(GOOD.replace(right, wrong, 1))
+    told = [fault for fault in found if fault.key.startswith(key) and reason in fault.reason]
+    assert told, [str(fault) for fault in found]
+    assert told[0].line is not None
