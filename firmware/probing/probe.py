@@ -168,11 +168,12 @@ def _show(report: Report, kind: Profile, seen: list[Observation]) -> None:
         if (first := next(given, None)) is not None:
             observed[name] = (first.values[name], first.began_at)
     observed |= conditions.derived(kind, observed)
-    report.machine_state = observed.get(MACHINE_STATE, (None,))[0]
     for name, field in kind.fields.items():
-        if field.shown and name != MACHINE_STATE:
-            value, since = observed.get(name, (None, now))
-            age_s = None if value is None else round(max(0.0, now - since), 3)
+        value, since = observed.get(name, (None, now))
+        age_s = None if value is None else round(max(0.0, now - since), 3)
+        if name == MACHINE_STATE:
+            report.machine_state, report.machine_state_age_s = value, age_s
+        elif field.shown:
             report.readings.append(Found(name, field.title or name, value, field.unit, age_s))
 
 

@@ -55,6 +55,7 @@ class Report:
     title: str = ""
     steps: list[Step] = field(default_factory=list)
     machine_state: Any = None
+    machine_state_age_s: float | None = None
     readings: list[Found] = field(default_factory=list)
     fits: list[Fit] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)

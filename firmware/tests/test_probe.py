@@ -62,6 +62,7 @@ def test_each_dialect_is_looked_at_whole_and_only_looked_at(dialect: str, positi
         asked = {entry.split()[0] for entry in robot.robot._by_path}
         assert asked == {"GET"} and not robot.died
     assert report.ok and report.machine_state == "idle"
+    assert report.machine_state_age_s is not None and report.machine_state_age_s < 5  # no value without its age
     found = steps(report)
     assert [found[name].ok for name in ("address", "DNS", "TCP", "HTTP", "read state")] == [True] * 5
     state = {one.name: one for one in found["read state"].found}

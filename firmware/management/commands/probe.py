@@ -77,7 +77,8 @@ def lines(report: Report) -> Iterator[str]:
             yield f"  {'→' if fit.profile == report.profile else ' '} {fit.profile} {fit.score:.0%}: {fit.why}"
     if report.readings or report.machine_state:
         yield "What would be shown"
-        yield f"  machine state: {report.machine_state or '—'}"
+        since = report.machine_state_age_s
+        yield f"  machine state: {report.machine_state or '—'}" + ("" if since is None else f"  ({since:.1f} s old)")
         for one in report.readings:
             age = "" if one.age_s is None else f"  ({one.age_s:.1f} s old)"
             yield f"  {one.title}: {value_words(one)}{age}"
