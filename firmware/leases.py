@@ -19,14 +19,14 @@ def hold_share(owner: str, now: datetime) -> set[int]:
     """
     others = Poller.objects.exclude(name=owner).values_list("name", flat=True)
     gone = [name for name in others if presence.is_gone(name)]
-    _make_missing(now)
     # a stop that is not confirmed is seen through, on a disabled robot, too
     wanted = Robot.objects.filter(Q(enabled=True) | Q(state__stop_latched=True), retired_at=None)
+    _make_missing(wanted, now)
     with transaction.atomic():
         Poller.objects.update_or_create(name=owner, defaults={"seen_at": now})
         Poller.objects.filter(Q(name__in=gone) | Q(seen_at__lt=now - 6 * LEASE_FOR)).delete()
         PollLease.objects.filter(owner__in=gone).update(owner="", until=now)
-        PollLease.objects.filter(owner=owner).exclude(robot__in=wanted).update(owner="", until=now)
+        PollLease.objects.exclude(robot__in=wanted).delete()  # a robot that nobody reads has no lease
         PollLease.objects.filter(owner=owner).update(until=now + LEASE_FOR)
         living = Poller.objects.filter(seen_at__gt=now - LEASE_FOR).count()
         return _balance(owner, now, wanted, math.ceil(wanted.count() / max(1, living)))
@@ -47,8 +47,8 @@ def _balance(owner: str, now: datetime, wanted: QuerySet[Robot], share: int) -> 
     return mine
 
 
-def _make_missing(now: datetime) -> None:
-    for robot_id in Robot.objects.filter(poll_lease=None).values_list("pk", flat=True):
+def _make_missing(wanted: QuerySet[Robot], now: datetime) -> None:
+    for robot_id in wanted.filter(poll_lease=None).values_list("pk", flat=True):
         try:
             with transaction.atomic():
                 PollLease.objects.create(robot_id=robot_id, owner="", until=now)

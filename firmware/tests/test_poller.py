@@ -102,6 +102,18 @@ def test_a_poll_process_that_ends_gives_its_share_back_at_once(transactional_db:
     assert leases.hold_share("two", now)
 
 
+def test_a_robot_out_of_service_has_no_lease_and_gets_one_when_it_is_back(transactional_db: None) -> None:
+    for number in range(3):
+        register(f"oht-{number}", f"http://127.0.0.1:{1000 + number}")
+    now = timezone.now()
+    leases.hold_share("one", now)
+    Robot.objects.filter(slug="oht-1").update(enabled=False)
+    assert len(leases.hold_share("one", now)) == 2
+    assert set(PollLease.objects.values_list("owner", flat=True)) == {"one"}
+    Robot.objects.filter(slug="oht-1").update(enabled=True)
+    assert len(leases.hold_share("one", now)) == 3
+
+
 def test_a_killed_poll_process_is_followed_at_once_on_its_own_machine(transactional_db: None) -> None:
     for number in range(4):
         register(f"oht-{number}", f"http://127.0.0.1:{1000 + number}")
