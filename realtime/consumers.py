@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.db import DatabaseError
 from django.http.request import validate_host
 from django.utils import timezone
 
@@ -35,6 +36,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.client: hub.Client | None = None
         self.writer: asyncio.Task[None] | None = None
         self.rechecking: asyncio.Task[None] | None = None
+        self.rights_moved = False
+        self.changing_topics = asyncio.Lock()  # what is joined follows from rights that were looked up just before
         self.errors = 0
         self.asked: list[str] = []
         self.rights: dict[str, list[str]] = {}
@@ -43,28 +46,39 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         self.hub = hub.current()
         await self.accept()
-        code = await self._sign_in()
+        await self.hub.start()
+        self.hub.rights_listeners.add(self._rights_changed)  # before the look-up: what is withdrawn after it is heard
+        try:
+            async with self.changing_topics:
+                code = await self._enter()
+        except BaseException:
+            self.hub.rights_listeners.discard(self._rights_changed)
+            raise
         if code is not None:
             await self.close(code)
-            return
-        assert self.user is not None
+        elif self.preselected:
+            await self._subscribe(Subscribe(list(self.preselected)))
+
+    async def _enter(self) -> int | None:
+        """Join the hub as the person that the ticket or the session tells; else the code to close with."""
+        code = await self._sign_in()
+        if self.user is None:
+            return code
         self.client = hub.Client(lambda text: self.send(text_data=text), self.close)
-        await self.hub.start()
         self.hub.add(self.client)
-        self.hub.rights_listeners.add(self._rights_changed)
         self.writer = asyncio.create_task(self._write())
         self.client.notice(
             frame("hello", server_time=iso(timezone.now()), heartbeat_s=protocol.HEARTBEAT_S, user=self.user.username)
         )
-        if self.preselected:
-            await self._subscribe(Subscribe(list(self.preselected)))
+        return None
 
     async def disconnect(self, code: int) -> None:
+        self.hub.rights_listeners.discard(self._rights_changed)
         if self.client is not None:
             self.hub.remove(self.client)
-            self.hub.rights_listeners.discard(self._rights_changed)
-        if self.writer is not None:
-            self.writer.cancel()
+        for task in (self.writer, self.rechecking):
+            if task is not None:
+                task.cancel()
 
     async def _write(self) -> None:
         assert self.client is not None
@@ -95,32 +109,47 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return session_user(self.session_key) if self.session_key else None
 
     def _rights_changed(self, user_id: int | None) -> None:
-        if self.user is not None and user_id in (None, self.user.pk):
-            self.rechecking = asyncio.get_running_loop().create_task(self._check_again())
+        """Ask again; also while it is still being looked up who this is."""
+        if user_id is None or self.user is None or user_id == self.user.pk:
+            self.rights_moved = True
+            if self.rechecking is None or self.rechecking.done():
+                self.rechecking = asyncio.get_running_loop().create_task(self._check_again())
 
     async def _check_again(self) -> None:
+        while self.rights_moved:
+            self.rights_moved = False
+            try:
+                async with self.changing_topics:
+                    if self.client is not None:
+                        await self._leave_what_is_withdrawn(self.client)
+            except DatabaseError:
+                self.rights_moved = True  # nobody knows: ask until it is known
+                await asyncio.sleep(hub.RECONNECT_S)
+
+    async def _leave_what_is_withdrawn(self, client: hub.Client) -> None:
         """Rights have changed: look the person up anew, and leave what they may not see any more."""
-        assert self.client is not None
         self.user = await in_database(self._look_up)
         if self.user is None:
             await self.close(protocol.NOT_SIGNED_IN)
             return
-        before = set(self.client.topics)
+        if not self.asked:
+            return
+        before = set(client.topics)
         allowed, rights = await in_database(self._expand, self.asked)
         asked = [topic for topic in self.asked if topic in allowed or topic in SHORTHANDS]
         if allowed == before and asked == self.asked and rights == self.rights:
             return
         self.asked, self.rights = asked, rights
         for topic in before - allowed:
-            self.hub.leave(self.client, topic)
+            self.hub.leave(client, topic)
         for topic in allowed - before:
-            self.hub.join(self.client, topic)
+            self.hub.join(client, topic)
         if before and not allowed:
             await self.close(protocol.WITHDRAWN)
             return
-        self.client.notice(frame("subscribed", topics=sorted(self.asked), rights=rights))
+        client.notice(frame("subscribed", topics=sorted(self.asked), rights=rights))
         for _, _, text in await in_database(snapshot.states, allowed - before):
-            self.client.notice(text)
+            client.notice(text)
 
     # --- what -------------------------------------------------------------------------------------------------------
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -167,11 +196,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return allowed, rights
 
     async def _subscribe(self, message: Subscribe) -> None:
+        async with self.changing_topics:
+            asked = list(dict.fromkeys([*self.asked, *message.topics]))
+            if len(asked) > protocol.MOST_TOPICS:
+                await self._error("too_many_topics", f"A socket holds at most {protocol.MOST_TOPICS} topics.")
+                return
+            await self._join(message, asked)
+
+    async def _join(self, message: Subscribe, asked: list[str]) -> None:
         assert self.client is not None
-        asked = list(dict.fromkeys([*self.asked, *message.topics]))
-        if len(asked) > protocol.MOST_TOPICS:
-            await self._error("too_many_topics", f"A socket holds at most {protocol.MOST_TOPICS} topics.")
-            return
         allowed, rights = await in_database(self._expand, asked)
         self.asked, self.rights = [topic for topic in asked if topic in allowed or topic in SHORTHANDS], rights
         new = allowed - self.client.topics
@@ -205,11 +238,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _unsubscribe(self, topics: list[str]) -> None:
         assert self.client is not None
-        self.asked = [topic for topic in self.asked if topic not in topics]
-        allowed, rights = await in_database(self._expand, self.asked)
-        for topic in self.client.topics - allowed:
-            self.hub.leave(self.client, topic)
-        self.client.notice(frame("subscribed", topics=self.asked, rights=rights))
+        async with self.changing_topics:
+            self.asked = [topic for topic in self.asked if topic not in topics]
+            allowed, rights = await in_database(self._expand, self.asked)
+            for topic in self.client.topics - allowed:
+                self.hub.leave(self.client, topic)
+            self.client.notice(frame("subscribed", topics=self.asked, rights=rights))
 
 
 class TelemetryConsumer(LiveConsumer):

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.authentication import session_user
 from accounts.models import ApiToken, JournalEntry, User
+from robotctl import events
 from robotctl.tests.fixtures import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,3 +120,16 @@ def test_a_password_change_is_checked_and_journalled_without_it(api: Any) -> Non
     )
     assert JournalEntry.objects.filter(verb="auth.password_changed").count() == 1
     assert "a-much-longer-one-77" not in str(list(JournalEntry.objects.values()))
+
+
+def test_when_the_bell_of_a_sign_out_rings_the_session_has_ended(monkeypatch: pytest.MonkeyPatch, people: Any) -> None:
+    """A socket asks once, when it hears the bell: were the session still whole, it would stay open for ever."""
+    client, found = Client(), []
+    client.force_login(people["alice"])
+    key = client.session.session_key or ""
+    assert session_user(key) == people["alice"]
+    monkeypatch.setattr(
+        events, "publish", lambda topic, *_: found.append(session_user(key)) if topic == "rights" else None
+    )
+    assert client.post("/sign-out/").status_code == 302
+    assert found == [None]

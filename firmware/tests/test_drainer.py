@@ -152,13 +152,18 @@ def test_four_hundred_sockets_at_once_are_all_let_go_of() -> None:
 
 
 def test_an_interrupted_request_is_drained_and_keeps_its_slot(observed: Simulator, client_for: MakeClient) -> None:
-    client = client_for(observed.url)
+    client = client_for(observed.url, timeout_s=30)
     observed.fault("hang")
-    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def interrupt_once_it_is_sent() -> None:
+        eventually(lambda: observed.truth()["requests"] == 1, within_s=20)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt_once_it_is_sent)
+    interrupter.start()
     with pytest.raises(KeyboardInterrupt):
         client.read("state")
-    timer.join()
+    interrupter.join()
     gc.collect()
     assert client._slots.open == drainer.count() == 1
     observed.clear()
