@@ -49,14 +49,13 @@ def test_a_robot_gets_one_request_at_a_time(scripted: Scripted, client_for: Make
 
 
 def test_stop_goes_out_although_the_turn_is_taken(scripted: Scripted, client_for: MakeClient) -> None:
-    robot = scripted(slowly(http(STATE), 1.0), http(b'{"success":true}'))
-    client = client_for(robot.url)
+    robot = scripted(slowly(http(STATE), 2.0), http(b'{"success":true}'))
+    client = client_for(robot.url, timeout_s=10)
     reader = threading.Thread(target=lambda: client.read("state"))
     reader.start()
     assert eventually(lambda: len(robot.requests) == 1)
-    began = time.monotonic()
     assert client.stop().status == 200
-    assert time.monotonic() - began < 0.3
+    assert reader.is_alive()
     reader.join()
 
 

@@ -262,12 +262,9 @@ def test_a_hardware_stop_shows_late_and_a_reset_does_not_hold(robot: Simulator) 
     assert eventually(lambda: state(robot) == "ESTOP")
     robot.release_estop()
     assert post(robot, "/api/v1/state/reset")[0] == 200
-    assert state(robot) == "IDLE"
-    time.sleep(0.12)
-    assert state(robot) == "ESTOP"
+    assert eventually(lambda: state(robot) == "ESTOP")
     robot.restart()
-    time.sleep(0.12)
-    assert state(robot) == "IDLE"
+    assert eventually(lambda: state(robot) == "IDLE")
 
 
 def test_discovery_depends_on_the_bus() -> None:

@@ -79,7 +79,7 @@ def test_it_says_ready_and_ends_quickly_with_0(number: int) -> None:
         began = time.monotonic()
         child.send_signal(number)
         assert child.wait(5) == 0
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
 
 
 def test_a_port_in_use_is_one_line_and_exit_2() -> None:
