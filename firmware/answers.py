@@ -9,7 +9,7 @@ import msgspec
 
 from firmware import replies
 from firmware.errors import BadReply, NotAllowed, NotFound, NotNow, NotReached, Rejected
-from firmware.language.reads import Read, Replies
+from firmware.language.reads import Ask, Replies
 from firmware.transport import Answer
 
 TEXT_AT_MOST = 4096  # bytes of a text reply that a pattern is tried on
@@ -24,15 +24,16 @@ class Answers:
         spelled = [base64.b64encode(secret.encode()).decode() for secret in plain] + [quote(s, safe="") for s in plain]
         self._secrets = sorted({*plain, *spelled}, key=len, reverse=True)
 
-    def read(self, read: Read, answer: Answer) -> Any:
-        """The reply to a read: JSON, or text that its pattern takes apart. Raises Rejected, BadReply."""
-        if 200 <= answer.status < 300 and not answer.body.strip() and read.empty is not None:
-            return read.empty
-        if read.pattern is None:
-            return self.parse(answer, must_be_json=True, accept=read.accept)
-        if answer.status not in read.accept:
+    def told(self, ask: Ask, answer: Answer) -> Any:
+        """The reply to what was asked: JSON, or text that a pattern takes apart. Raises Rejected, BadReply."""
+        if 200 <= answer.status < 300 and not answer.body.strip() and ask.empty is not None:
+            return ask.empty
+        if ask.pattern is None:
+            return self.parse(answer, must_be_json=True, accept=ask.accept)
+        if answer.status not in ask.accept:
             self._believe_status(answer, None, [])
-        found = re.search(read.pattern, answer.body[:TEXT_AT_MOST].decode(errors="replace"))
+            self._believe_text(answer, [])
+        found = re.search(ask.pattern, _text(answer))
         if found is None:
             raise BadReply("The reply does not fit the profile's pattern.", status=answer.status, body=answer.body)
         return found.groupdict()
@@ -50,6 +51,8 @@ class Answers:
             return reply
         doubted = self._language.in_doubt if in_doubt is None else in_doubt
         self._believe_status(answer, reply, doubted)
+        if not readable:
+            self._believe_text(answer, doubted)
         promised = "html" in answer.content_type or "json" in answer.content_type
         if not readable and (must_be_json or (answer.body and promised)):
             raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
@@ -72,6 +75,13 @@ class Answers:
             words = f"The robot answered {status}; redirects are not followed."
             raise BadReply(words, status=status, body=answer.body)
 
+    def _believe_text(self, answer: Answer, in_doubt: list[int]) -> None:
+        """A text that says no, although its status says yes."""
+        pattern, text = self._language.refused_text, _text(answer)
+        if pattern and re.search(pattern, text):
+            words = self.printable(text[:300]) or "The robot refused."
+            raise Rejected(words, status=answer.status, body=answer.body, in_doubt=answer.status in in_doubt)
+
     def message(self, reply: Any) -> str:
         """The robot's own words in a reply, or nothing."""
         found = replies.find(self._language.message, reply) if isinstance(reply, dict) else None
@@ -82,3 +92,7 @@ class Answers:
         for secret in self._secrets:
             text = text.replace(secret, "…")
         return replies.printable(text)
+
+
+def _text(answer: Answer) -> str:
+    return answer.body[:TEXT_AT_MOST].decode(errors="replace")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urldefrag, urljoin
 
 from urllib3.util.retry import Retry
 
@@ -46,13 +47,14 @@ class Reply:
     sent_at: float
     ended_at: float
     said: Any = None  # its JSON, if it is any
+    location: str = ""  # the header of that name
 
 
 class RobotClient:
     """One robot's client. Shared by the threads of a process; one request at a time, stop beside it. Raises BadProfile."""
 
     def __init__(self, *, slug: str, base_url: str, profile: Profile, credentials: dict[str, str]) -> None:
-        self.slug, self.profile = slug, profile
+        self.slug, self.profile, self._base_url = slug, profile, base_url.rstrip("/") + "/"
         try:
             self._transport = Transport(base_url.rstrip("/"), profile.transport)
         except ValueError as error:
@@ -89,7 +91,7 @@ class RobotClient:
         if answer.status in read.absent:
             return Observation(name, {}, answer.began_at, answer.ended_at)
         try:
-            reply = self._answers.read(read, answer)
+            reply = self._answers.told(read, answer)
         except NotAllowed as error:
             self._name_what_is_missing(error, read.token or self.profile.auth.read_token)
             raise
@@ -102,14 +104,14 @@ class RobotClient:
     def fetch(self, fetch: Fetch, params: dict[str, Any] | None = None) -> tuple[Any, float] | None:
         """A part of its equipment: the reply, and when the robot took it (epoch s). None: it has none. Raises FirmwareError."""
         token = fetch.token or self.profile.auth.read_token
-        ready = self._signer.request("GET", fetch.path, token, params=params)
+        ready = self._signer.request(fetch.method, fetch.path, token, fetch.body, params=params)
         answer = self._request(
             ready, what=f"fetch {fetch.path}", timeout_s=fetch.timeout_s, retry=POLL_RETRY, reading=True
         )
         if answer.status in fetch.absent:
             return None
         try:
-            reply = self._answers.parse(answer, must_be_json=True)
+            reply = self._answers.told(fetch, answer)
         except NotAllowed as error:
             self._name_what_is_missing(error, token)
             raise
@@ -163,6 +165,13 @@ class RobotClient:
         self._stop_asked_at = time.monotonic()
         return self._act(self._stop, self.profile.stop, what="stop", stopping=True)
 
+    def path_of(self, address: str) -> str:
+        """The path of an address that the robot itself named. Raises BadReply where it leads to another machine."""
+        whole = urldefrag(urljoin(self._base_url, address)).url
+        if not whole.startswith(self._base_url):
+            raise BadReply("The robot names an address that is not its own; it is not followed.")
+        return whole.removeprefix(self._base_url[:-1]).replace("$", "%24")
+
     def words(self, text: str) -> str:
         """A robot's words, fit for a log and a database."""
         return self._answers.printable(text)
@@ -204,7 +213,9 @@ class RobotClient:
         except NotAllowed as error:
             self._name_what_is_missing(error, action.token)
             raise
-        return Reply(answer.status, self._answers.message(reply), answer.began_at, answer.ended_at, reply)
+        return Reply(
+            answer.status, self._answers.message(reply), answer.began_at, answer.ended_at, reply, answer.location
+        )
 
     def _name_what_is_missing(self, error: NotAllowed, token: str | None) -> None:
         """Raises it anew, with the name of the credential that this robot was never given, if that is why."""
@@ -218,13 +229,16 @@ class RobotClient:
         Whoever does not read steadily cannot tell a beat that came round again from one that stood still.
         """
         read = self.profile.reads[name]
-        beat = None if read.alive is None else replies.find(read.alive, reply)
+        if read.alive is None:
+            return
+        beat = replies.find(read.alive, reply)  # one that is missing tells no more than one that stands still
         known, since, seen_at = self._beats.get(name, (None, began_at, began_at))
         followed = steady or began_at - seen_at <= read.frozen_after_s / 2
-        stands = beat is not None and beat == known and followed
+        stands = name in self._beats and beat == known and followed
         self._beats[name] = (beat, since if stands else began_at, began_at)
         if stands and began_at - since > read.frozen_after_s:
-            raise Frozen(f"Its values are frozen: {read.alive} has not changed for {began_at - since:.0f} s.")
+            what = "has been missing" if beat is None else "has not changed"
+            raise Frozen(f"Its values are frozen: {read.alive} {what} for {began_at - since:.0f} s.")
 
     def _shown(self, value: Any) -> Any:
         """A value as people may see it: a text that repeats a credential does not."""

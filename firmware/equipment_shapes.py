@@ -1,6 +1,7 @@
 """Modules, registers, scans and settings out of what a robot says. Pure: a reply in, a document of plain values out."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ def registers(spec: Registers, reply: Any) -> dict[str, Any]:
         address = _address(spec.address, entry)
         if not address:
             continue
-        raw = replies.find(spec.value, entry)
+        raw = _from_text(replies.find(spec.value, entry))
         kind = replies.find(spec.type, entry)
         low, high = RANGES.get(str(kind).upper(), (None, None))
         found.append(
@@ -98,7 +99,7 @@ def facts(row: dict[str, Any], known: Known | None) -> Facts:
 
 
 def _number(path: str | None, entry: Any, otherwise: float | None) -> float | None:
-    found = replies.find(path, entry) if path else None
+    found = _from_text(replies.find(path, entry)) if path else None
     return found if _is_number(found) else otherwise
 
 
@@ -143,6 +144,13 @@ def _told(number_or_path: Any, reply: Any) -> float | None:
 def _is_number(value: Any) -> bool:
     """A number that fits a float; JSON knows integers of any length."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _from_text(raw: Any) -> Any:
+    """A number that a robot wrote as text."""
+    if isinstance(raw, str) and re.fullmatch(r"\s*[+-]?\d{1,30}(\.\d+)?([eE][+-]?\d{1,2})?\s*", raw):
+        return int(raw) if re.fullmatch(r"\s*[+-]?\d+\s*", raw) else float(raw)
+    return raw
 
 
 def settings(spec: Group, reply: Any) -> dict[str, Any]:

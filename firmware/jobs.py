@@ -24,14 +24,15 @@ class Stage:
 
 
 def named(job: Job, reply: Reply) -> str | None:
-    """The job's name in the robot's answer."""
-    found = replies.find(job.id, reply.said)
-    return replies.word(found) if isinstance(found, str | int | float) else None
+    """The job's name, or its address, in the robot's answer."""
+    found = reply.location if job.id is None else replies.find(job.id, reply.said)
+    return replies.word(found) if isinstance(found, str | int | float) and found != "" else None
 
 
 def ask(client: RobotClient, job: Job, name: str) -> Stage:
     """Where the job stands now. Raises FirmwareError."""
-    found = client.fetch(Fetch(path=job.path, token=job.token), {"job": name})
+    path = job.path or client.path_of(name)
+    found = client.fetch(Fetch(path=path, token=job.token), {"job": name})
     reply: Any = found[0] if found else None
     state = replies.find(job.state, reply)
     why = replies.find(job.why, reply)

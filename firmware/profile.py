@@ -169,10 +169,19 @@ def parse(text: str, file: str) -> Profile:
     return profile
 
 
+def _follows(fault: tuple[str, str], wrong: list[str]) -> bool:
+    """Whether a contradiction may be nothing but the consequence of what stands at one of the wrong keys."""
+    key, reason = fault
+    names = {step for one in wrong for step in one.split(".")[1:2]}
+    return any(key.startswith(one) or one.startswith(key) for one in wrong) or any(
+        repr(name) in reason for name in names
+    )
+
+
 def examine(text: str) -> tuple[Profile | None, list[Fault]]:
     """The profile in `text`, if its structure is right, and what is wrong with it, with line and example.
 
-    All of the structure's faults at once; when there are none, all that contradicts itself.
+    All at once: what is wrong in structure, and what contradicts itself in all the rest.
     """
     try:
         raw = tomllib.loads(text)
@@ -182,8 +191,11 @@ def examine(text: str) -> tuple[Profile | None, list[Fault]]:
         place = re.search(r"at line (\d+)", str(error))
         return None, [Fault("", f"not TOML: {error}", line=int(place[1]) if place else None)]
     found = list(structure.faults(raw))
-    profile = None if found else msgspec.convert(raw, Profile)
-    if profile is not None:
-        found = list(checks.problems(profile))
+    sound = structure.mended(raw, [key for key, _ in found]) if found else raw
+    whole = None if sound is None else msgspec.convert(sound, Profile)
+    wrong = [key for key, _ in found]
+    if whole is not None:
+        found += [fault for fault in checks.problems(whole) if not _follows(fault, wrong)]
+    profile = None if wrong else whole
     told = [Fault(key, reason, structure.line_of(text, key), structure.example(key)) for key, reason in found]
     return profile, told

@@ -93,6 +93,8 @@ def convert(spec: Value, raw: Any, scale: float = 1.0, offset: float = 0.0) -> A
     """A raw value as the field's type; None when it is none. A word that the map does not know is "unknown"."""
     if raw is None:
         return None
+    if spec.map and spec.type == "flag":
+        return {"true": True, "false": False}.get(spec.map.get(word(raw), ""))
     if spec.map:
         return spec.map.get(word(raw), "unknown")
     if spec.type == "flag":

@@ -190,6 +190,7 @@ class Answer:
     body: bytes
     began_at: float
     ended_at: float
+    location: str = ""
 
 
 class Transport:
@@ -257,7 +258,8 @@ class Transport:
             del under_way.exchange
             if exchange.response is not None:
                 exchange.response.close()  # urllib3 forgets it when it does not like a header
-        return Answer(response.status, response.headers.get("Content-Type", ""), body, began_at, time.time())
+        kind, location = response.headers.get("Content-Type", ""), response.headers.get("Location", "")
+        return Answer(response.status, kind, body, began_at, time.time(), location)
 
     def _read(self, response: BaseHTTPResponse) -> bytes:
         """As it came: nobody was asked to compress it, and a bomb is not unpacked."""

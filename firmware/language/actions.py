@@ -46,8 +46,13 @@ class Action(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
 class Job(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A reply that only names a job: what becomes of it is asked for."""
 
-    id: Annotated[Expression, says("Where the reply names the job.", "job")]
-    path: Annotated[str, says("Where the job is asked for; `$job` is its name.", "/jobs/$job", pattern="^/[^ ]*$")]
+    id: Annotated[Expression | None, says("Where the reply names the job; none: its Location header does.", "job")] = (
+        None
+    )
+    path: Annotated[
+        Path_ | None,
+        says("Where it is asked for; `$job` is its name. None: what names it is its address.", "/jobs/$job"),
+    ] = None
     state: Annotated[Expression, says("The job's state in that reply.", "stage")]
     working: Annotated[list[str], says("States in which the robot works at it.", ["running"])] = []
     done: Annotated[list[str], says("States in which it is done.", ["done"])]

@@ -1,6 +1,5 @@
 """What is wrong with a profile that its types alone do not see: (key, reason), each with the mend in its words."""
 
-import math
 import re
 from collections.abc import Iterable, Iterator
 
@@ -10,9 +9,11 @@ from jmespath.exceptions import JMESPathError
 
 from firmware import parameters
 from firmware.language.actions import Command, Param
-from firmware.language.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens
+from firmware.language.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens, fetches
 from firmware.language.kind import Profile
 from firmware.language.placeholders import placeholder_problems
+from firmware.language.reads import Ask
+from firmware.language.sense_checks import sense_problems
 from firmware.language.words import MACHINE_STATE, MACHINE_STATES, Condition, Near, placeholders
 
 Problems = Iterator[tuple[str, str]]
@@ -22,7 +23,7 @@ RESERVED = frozenset({"register_write", "configure", "stop", "reset"})
 def problems(profile: Profile) -> Problems:
     """All that is wrong with `profile`, in the order of the file's parts."""
     yield from _expression_problems(profile)
-    yield from _scale_problems(msgspec.to_builtins(profile), "")
+    yield from sense_problems(profile)
     yield from _field_problems(profile)
     yield from _token_problems(profile)
     for name, param in profile.settings.items():
@@ -75,35 +76,23 @@ def _expression_problems(profile: Profile) -> Problems:
             jmespath.compile(path)
         except JMESPathError as error:
             yield key, f"not a JMESPath expression: {str(error).splitlines()[0]}"
-    for name, read in profile.reads.items():
-        if read.pattern is not None:
-            yield from _pattern_problems(f"reads.{name}.pattern", read.pattern)
-
-
-def _scale_problems(part: object, key: str) -> Problems:
-    """A scale of nothing would make every value nothing, and could not be undone."""
-    if isinstance(part, list):
-        for index, inner in enumerate(part):
-            yield from _scale_problems(inner, f"{key}[{index}]")
-    elif isinstance(part, dict):
-        for name, inner in part.items():
-            where = f"{key}.{name}" if key else name
-            if name == "body":
-                continue
-            if name == "scale" and isinstance(inner, float | int) and not (math.isfinite(inner) and inner):
-                yield where, "must be a number other than 0"
-            yield from _scale_problems(inner, where)
+    asked: dict[str, Ask] = {f"reads.{name}": read for name, read in profile.reads.items()} | fetches(profile)
+    for key, ask in asked.items():
+        if ask.pattern is not None:
+            yield from _pattern_problems(f"{key}.pattern", ask.pattern, named=True)
+    if profile.replies.refused_text is not None:
+        yield from _pattern_problems("replies.refused_text", profile.replies.refused_text, named=False)
 
 
 REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+{]")
 
 
-def _pattern_problems(key: str, pattern: str) -> Problems:
+def _pattern_problems(key: str, pattern: str, *, named: bool) -> Problems:
     if REPEATED_GROUP.search(pattern):  # (a+)+ takes for ever on the wrong text, and everybody waits with it
         yield key, "must not repeat a group: on some texts that never ends; name what stands between instead"
         return
     try:
-        if not re.compile(pattern).groupindex:
+        if not re.compile(pattern).groupindex and named:
             yield key, "names no group; (?P<state>...) becomes `state`"
     except re.error as error:
         yield key, f"not a regular expression: {error}"
@@ -133,12 +122,13 @@ def _reply_problems(profile: Profile) -> Problems:
             if status in meanings:
                 yield f"replies.{kind}", f"{status} is in replies.{meanings[status]}, too; it can mean one thing"
             meanings[status] = kind
-    for name, read in profile.reads.items():
-        for status in read.absent:
+    asked: dict[str, Ask] = {f"reads.{name}": read for name, read in profile.reads.items()} | fetches(profile)
+    for key, ask in asked.items():
+        for status in ask.absent:
             if not (200 <= status < 300 or 404 <= status < 500):
-                yield f"reads.{name}.absent", f'{status} is a refusal or a failure, never "nothing to read"'
-        for status in set(read.accept) & set(read.absent):
-            yield f"reads.{name}.absent", f"{status} is in `accept`, too; either it tells something, or nothing"
+                yield f"{key}.absent", f'{status} is a refusal or a failure, never "nothing to read"'
+        for status in set(ask.accept) & set(ask.absent):
+            yield f"{key}.absent", f"{status} is in `accept`, too; either it tells something, or nothing"
 
 
 def _field_problems(profile: Profile) -> Problems:
@@ -198,7 +188,7 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Problems
     yield from _state_problems(f"{key}.states", command.states)
     if name in RESERVED:
         yield key, f"{name!r} is the name of something that robotctl does itself; take another"
-    if command.job and "job" not in set(placeholders(command.job.path)):
+    if command.job and command.job.path and "job" not in set(placeholders(command.job.path)):
         yield f"{key}.job.path", "must say where the job's name goes: $job"
     for param_name, param in command.params.items():
         yield from _param_problems(f"{key}.params.{param_name}", param)

@@ -5,22 +5,16 @@ from typing import Annotated
 import msgspec
 
 from firmware.language.actions import Action, Param
-from firmware.language.reads import Statuses, Value
-from firmware.language.words import Expression, MaySeconds, Part, Path_, Scalar, Seconds, Token, says
+from firmware.language.reads import Ask, Value
+from firmware.language.words import Expression, MaySeconds, Part, Scalar, Seconds, says
 
 LISTED = says("The list in the reply; of an object, its values, each with its `key`.", "data.modules")
 
 
-class Fetch(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class Fetch(Ask, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A request made when somebody looks, and not again before `fresh_s` is over."""
 
-    path: Path_
-    token: Token = None
-    timeout_s: Seconds | None = None
     fresh_s: Annotated[Seconds, says("So long what was read is not asked for again.", 10.0)] = 10.0
-    taken_at: Annotated[str | None, says("JMESPath: when the robot took the values.", "timestamp")] = None
-    clock: Annotated[str | None, says("JMESPath: the robot's present time in the same reply.", "now")] = None
-    absent: Annotated[Statuses, says("Statuses that mean: this robot has none of it.", [404])] = []
 
 
 class Item(Value, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ from typing import Any
 
 from firmware.equipment_shapes import one_by_one
 from firmware.language.kind import Profile
+from firmware.language.reads import Ask
 from firmware.language.words import placeholders
 
 FETCH_KEYS = ("taken_at", "clock")
@@ -43,6 +44,16 @@ def equipment_tokens(profile: Profile) -> dict[str, str | None]:
         if group.write:
             found[f"config.{name}.write.token"] = group.write.token
     return found
+
+
+def fetches(profile: Profile) -> dict[str, Ask]:
+    """Key → a part of the equipment that is asked for."""
+    parts = {"modules": profile.modules, "registers": profile.registers, "lidar": profile.lidar}
+    found: dict[str, Ask] = {name: part for name, part in parts.items() if part is not None}
+    found |= {
+        f"modules.details.{name}": one for name, one in (profile.modules.details if profile.modules else {}).items()
+    }
+    return found | {f"config.{name}": group for name, group in profile.config.items()}
 
 
 def equipment_problems(profile: Profile) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ What is not known would be left out of a body, or sent as it is: a stop without 
 from collections.abc import Iterator
 from typing import Any
 
+from firmware.language.equipment_checks import fetches
 from firmware.language.kind import Profile
 from firmware.language.words import placeholders
 
@@ -43,26 +44,20 @@ def _templates(profile: Profile) -> Iterator[tuple[str, Any, set[str]]]:
     for name, command in profile.commands.items():
         yield f"commands.{name}.path", command.path, set(command.params)
         yield f"commands.{name}.body", command.body, set(command.params)
-        if command.job:
+        if command.job and command.job.path:
             yield f"commands.{name}.job.path", command.job.path, {"job"}
     yield from _equipment(profile)
 
 
 def _equipment(profile: Profile) -> Iterator[tuple[str, Any, set[str]]]:
-    if profile.modules:
-        yield "modules.path", profile.modules.path, set()
-        for name, detail in profile.modules.details.items():
-            yield f"modules.details.{name}.path", detail.path, {"module"}
-    if profile.registers:
-        yield "registers.path", profile.registers.path, {"module"}
-        if profile.registers.write:
-            write = profile.registers.write
-            yield "registers.write.path", write.path, {"module", "register", "value"}
-            yield "registers.write.body", write.body, {"module", "register", "value"}
-    if profile.lidar:
-        yield "lidar.path", profile.lidar.path, set()
+    for key, ask in fetches(profile).items():
+        known = {"module"} if key == "registers" or key.startswith("modules.details.") else set[str]()
+        yield f"{key}.path", ask.path, known
+        yield f"{key}.body", ask.body, known
+    if profile.registers and (write := profile.registers.write):
+        yield "registers.write.path", write.path, {"module", "register", "value"}
+        yield "registers.write.body", write.body, {"module", "register", "value"}
     for name, group in profile.config.items():
-        yield f"config.{name}.path", group.path, set()
         if group.write:
             yield f"config.{name}.write.path", group.write.path, {"key", "value"}
             yield f"config.{name}.write.body", group.write.body, {"key", "value", "values"}

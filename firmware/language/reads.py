@@ -54,6 +54,9 @@ class Replies(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     refused: Annotated[str, says("True in a reply that is a refusal although its status is 2xx.", "ok == `false`")] = (
         "success == `false`"
     )
+    refused_text: Annotated[
+        str | None, says("The same for text replies: a regular expression that is found in a refusal.", "^ERR")
+    ] = None
     message: Annotated[str, says("The robot's words.", "message || error")] = "message || error"
     not_now: Annotated[Statuses, says("Right request, wrong time.", [409])] = msgspec.field(
         default_factory=lambda: [409, 423, 425, 429, 503]
@@ -72,8 +75,8 @@ class Replies(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     ] = []
 
 
-class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """One request that tells something, repeated at its pace."""
+class Ask(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A request that tells something, and how its reply is understood."""
 
     path: Path_
     method: Annotated[Literal["GET", "POST"], says("POST is for robots that are asked by one.")] = "GET"
@@ -86,7 +89,7 @@ class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     empty: Annotated[
         dict[str, Any] | None, says("What a reply without a body stands for, as if it had said so.", {"tripped": False})
     ] = None
-    absent: Annotated[Statuses, says("Statuses that mean: nothing to read now, and no failure.", [204, 404])] = []
+    absent: Annotated[Statuses, says("Statuses that mean: there is nothing to read, and no failure.", [204, 404])] = []
     taken_at: Annotated[
         str | None,
         says(
@@ -97,10 +100,18 @@ class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     clock: Annotated[
         str | None, says("JMESPath: the robot's present time in the same reply; taken_at is told by it.", "now")
     ] = None
+    token: Token = None
+    timeout_s: Seconds | None = None
+
+
+class Read(Ask, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One request that tells something, repeated at its pace."""
+
     alive: Annotated[
         str | None,
         says(
-            "JMESPath: what changes with every fresh measurement; while it stands still, the values are frozen.", "beat"
+            "JMESPath: what changes with every fresh measurement; while it stands still, or is missing, the values are frozen.",
+            "beat",
         ),
     ] = None
     frozen_after_s: Annotated[Seconds, says("How long `alive` may stand still.", 5.0)] = 5.0
@@ -108,8 +119,6 @@ class Read(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     live_for_s: Annotated[
         Seconds | None, says("How long its values count as live. None: two intervals and 1 s.", 12.0)
     ] = None
-    token: Token = None
-    timeout_s: Seconds | None = None
 
 
 class Source(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -3,17 +3,18 @@
 Also where a key stands in the file, and what the language says of it.
 """
 
+import copy
 import difflib
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from firmware.language.kind import Profile
-from firmware.language.words import Part
+from firmware.language.words import PATH, Part
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,72 @@ def _check(value: Any, kind: Any, key: str) -> Iterator[tuple[str, str]]:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             reason, _, inside = str(error).partition(" - at `$")
-            yield key + inside.strip("`"), reason
+            yield (
+                key + inside.strip("`").replace("[...]", ""),
+                in_words(reason, get_args(plain) if get_origin(plain) is Literal else ()),
+            )
+
+
+NAMES = {
+    "str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
+    "object": "a table", "null": "nothing", "date": "a date", "datetime": "a date", "time": "a time",
+}  # fmt: skip
+BOUNDS = {">": "greater than", ">=": "at least", "<": "less than", "<=": "at most"}
+
+
+def in_words(reason: str, choices: tuple[Any, ...] = ()) -> str:
+    """What the type library says, as an engineer would."""
+    if choices:
+        return f"must be one of {', '.join(str(choice) for choice in choices)}"
+    if reason.endswith(f"matching regex {PATH!r}"):
+        return "must be a path from the root: one `/`, then no spaces, no `#` and no host"
+    if bound := re.match(r"Expected `\w+` ([<>]=?) (.+)$", reason):
+        return f"must be {BOUNDS[bound[1]]} {float(bound[2]):.12g}"
+    if types_ := re.match(r"Expected `([^`]+)`, got `([^`]+)`$", reason):
+        wanted = [NAMES.get(one, one) for one in types_[1].split(" | ") if one != "null"]
+        return f"must be {' or '.join(wanted)}, not {NAMES.get(types_[2], types_[2])}"
+    if lacks := re.match(r"Object missing required field (`\w+`)$", reason):
+        return f"lacks {lacks[1]}"
+    if strange := re.match(r"Object contains unknown field (`\w+`)$", reason):
+        return f"has {strange[1]}, which is unknown here"
+    return reason
+
+
+def mended(raw: dict[str, Any], keys: Iterable[str]) -> dict[str, Any] | None:
+    """A copy in which the language's own examples stand where `keys` are wrong, so that the rest can be looked at, too."""
+    whole = copy.deepcopy(raw)
+    for key in keys:
+        *above, last = _steps(whole, key)
+        place: Any = whole
+        for step in above:
+            place = place[step]
+        kind = _kind_of(key)
+        if isinstance(place, list) or kind is None:
+            del place[last]
+            continue
+        place.pop(last, None)
+        if (meta := _meta(kind)) and meta.examples:
+            place[last] = meta.examples[0]
+    return None if any(faults(whole)) else whole
+
+
+def _steps(raw: Any, key: str) -> list[Any]:
+    """The way to `key` in the file; a name may have dots in it."""
+    steps: list[Any] = []
+    step: Any
+    while key:
+        if index := re.match(r"\[(\d+)\]\.?", key):
+            step, rest = int(index[1]), key[index.end() :]
+        else:
+            known = (
+                [name for name in raw if re.match(re.escape(name) + r"(\.|\[|$)", key)] if isinstance(raw, dict) else []
+            )
+            name = max(known, key=len, default=re.split(r"[.\[]", key)[0])
+            step, rest = name, key[len(name) :].removeprefix(".")
+        steps.append(step)
+        raw = raw[step] if isinstance(raw, list) else raw.get(step) if isinstance(raw, dict) else None
+        key = rest
+    return steps
 
 
 def _check_part(value: dict[str, Any], part: type[Part], key: str) -> Iterator[tuple[str, str]]:
@@ -82,6 +148,19 @@ def _has_parts(kind: Any) -> bool:
     if get_origin(plain) in (dict, list):
         return _has_parts(get_args(plain)[-1])
     return isinstance(plain, type) and issubclass(plain, Part)
+
+
+def _kind_of(key: str) -> Any:
+    """The type of what stands at `key`; None where the language has no such key."""
+    kind: Any = Profile
+    for step in re.findall(r"[^.\[\]]+|\[\d+\]", key):
+        plain = _plain(kind)
+        if isinstance(plain, type) and issubclass(plain, Part):
+            field = next((f for f in msgspec.structs.fields(plain) if f.encode_name == step), None)
+            kind = get_type_hints(plain, include_extras=True)[field.name] if field else None
+        else:
+            kind = get_args(plain)[-1] if get_args(plain) else None
+    return kind
 
 
 def example(key: str) -> str | None:

@@ -22,12 +22,13 @@ def says(description: str, *examples: Any, **limits: Any) -> msgspec.Meta:
     return msgspec.Meta(description=description, examples=list(examples) or None, **limits)
 
 
+PATH = r"^/([^/\s#][^\s#]*)?$"  # `//host` would be another machine
 Scalar = str | float | bool
 Seconds = Annotated[float, says("Seconds.", 2.0, gt=0, le=3600)]
 MaySeconds = Annotated[float, says("Seconds; 0: none.", 2.0, ge=0, le=3600)]
 Path_ = Annotated[
     str,
-    says("Path on the robot, from the root; `$name` stands for a parameter.", "/api/v1/state", pattern="^/[^ ]*$"),
+    says("Path on the robot, from the root; `$name` stands for a parameter.", "/api/v1/state", pattern=PATH),
 ]
 Expression = Annotated[str, says("JMESPath over the reply.", "data.state", "units[?id=='7'] | [0].phase")]
 Token = Annotated[str | None, says("Which of auth.tokens signs it.", "admin")]

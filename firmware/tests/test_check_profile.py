@@ -39,7 +39,7 @@ def test_every_problem_is_told_with_its_line_and_what_would_be_right(tmp_path: P
     at = {line: f"robot.toml:{number}" for number, line in enumerate(text.splitlines(), start=1)}
     path, pace, kind = at['path = "state"'], at["evry_s = 5"], at['class = "fly"']
     assert len(lines) == 3
-    assert any(line.startswith(f"{path}: reads.state.path: Expected") for line in lines)
+    assert any(line.startswith(f"{path}: reads.state.path: must be a path") for line in lines)
     assert any(line.endswith('For example: path = "/api/v1/state"') for line in lines)
     assert f"{pace}: reads.state.evry_s: unknown key. Did you mean `every_s`?" in lines
     assert any(line.startswith(f"{kind}: commands.move.class: ") for line in lines)

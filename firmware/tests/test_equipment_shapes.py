@@ -35,9 +35,14 @@ def test_a_table_is_bounded_and_its_words_are_printable() -> None:
     assert (found[3]["raw"], found[3]["unit"], found[3]["writable"]) == (3, "m V", False)
 
 
-@pytest.mark.parametrize("value", [None, "60", [1], {"x": 1}])
+@pytest.mark.parametrize("value", [None, "sixty", "", [1], {"x": 1}])
 def test_a_register_value_that_is_no_number_is_not_known(value: Any) -> None:
     assert equipment_shapes.registers(TABLE, {"cells": {"1": {"val": value}}})["registers"][0]["raw"] is None
+
+
+@pytest.mark.parametrize(("told", "raw"), [("60", 60), (" -3 ", -3), ("23.5", 23.5), ("1e3", 1000.0)])
+def test_a_register_value_written_as_text_is_a_number(told: str, raw: float) -> None:
+    assert equipment_shapes.registers(TABLE, {"cells": {"1": {"val": told}}})["registers"][0]["raw"] == raw
 
 
 def test_no_echo_is_no_point() -> None:

@@ -2,76 +2,33 @@
 
 import base64
 import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from django.conf import settings
 
-from accounts.models import JournalEntry
-from firmware import commands, profile, threads
 from firmware.client import RobotClient
 from firmware.errors import FirmwareError
-from firmware.models import Command, Robot
-from firmware.tests.conftest import ScriptedRobot, http
-from robotctl.tests.fixtures import look, until
-from robotctl.tests.system import register
-
-Scripted = Callable[..., ScriptedRobot]
-SECRET = "s3cret&key"
-LANGUAGE = """
-about = {{ title = "A robot" }}
-transport = {{ timeout_s = 1.0, headers = {{ X-Site = "north" }} }}
-replies = {{ in_doubt = [500] }}
-reads = {{ state = {{ path = "/state?all=1" }} }}
-stop = {{ path = "/stop", token = "admin", stopped = [{{ machine_state = "estopped" }}] }}
-[auth]
-tokens = ["admin"]
-read_token = "admin"
-{auth}
-[fields.machine_state]
-type = "text"
-from = [{{ read = "state", path = "st" }}]
-map = {{ IDLE = "idle", RUN = "moving", STOP = "estopped" }}
-[commands.go]
-class = "motion"
-path = "/go"
-token = "admin"
-{go}
-"""
-FAULT = http(b"link fault", "500 Error", "text/plain")
-BELIEVED = 'confirm = [{ machine_state = "moving" }]\nconfirm_within_s = 0.6\n'
-JOB = (
-    'job = { id = "job", path = "/jobs/$job", state = "stage", why = "why", working = ["running"], done = ["done"],'
-    ' failed = ["failed"] }\n'
+from firmware.tests.conftest import http
+from firmware.tests.machines.obeying import (
+    BELIEVED,
+    FAULT,
+    SECRET,
+    Machine,
+    Scripted,
+    client,
+    result,
+    said,
+    sent,
+    text,
 )
-
-
-def said(value: Any, status: str = "200 OK") -> bytes:
-    return http(msgspec.json.encode(value), status)
-
-
-def text(go: str = BELIEVED, auth: str = "") -> str:
-    whole = LANGUAGE.format(auth=auth, go=go)
-    assert [str(fault) for fault in profile.examine(whole)[1]] == []
-    return whole
-
-
-def client(url: str, whole: str) -> RobotClient:
-    return RobotClient(slug="x", base_url=url, profile=profile.parse(whole, "x"), credentials={"admin": SECRET})
+from firmware.tests.machines.obeying import machine as machine
+from firmware.tests.machines.obeying import told as told
 
 
 def go(one: RobotClient, **params: Any) -> Any:
     return one.command("go", params, send_by=time.monotonic() + 5)
-
-
-def sent(request: bytes) -> tuple[str, dict[str, str], bytes]:
-    head, _, body = request.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    return first.removesuffix(" HTTP/1.1"), dict(line.split(": ", 1) for line in lines), body
 
 
 BASIC = base64.b64encode(SECRET.encode()).decode()
@@ -165,55 +122,6 @@ def test_a_form_is_written_as_one(scripted: Scripted) -> None:
     assert headers["Content-Length"] == str(len(body))
 
 
-class Machine:
-    """A robot that says at each path what the test put there: bytes, or a function that makes them."""
-
-    def __init__(self, scripted: Scripted) -> None:
-        self.began_at: float | None = None
-        self.says: dict[str, Any] = {"GET /state?all=1": self.state}
-        self.robot: ScriptedRobot = scripted(self._answer)
-
-    def _answer(self, sock: Any) -> None:
-        reply = self.says[sent(self.robot.requests[-1])[0]]
-        sock.sendall(reply() if callable(reply) else reply)
-
-    def state(self, for_s: float = 60.0) -> bytes:
-        moves = self.began_at is not None and time.monotonic() < self.began_at + for_s
-        return said({"st": "RUN" if moves else "IDLE"})
-
-    def obey(self, reply: bytes) -> bytes:
-        self.began_at = time.monotonic()
-        return reply
-
-
-@pytest.fixture
-def machine(scripted: Scripted, transactional_db: None) -> Iterator[Machine]:
-    yield Machine(scripted)
-    assert threads.settle(20)
-
-
-@pytest.fixture
-def told(machine: Machine, people: Any, request: pytest.FixtureRequest) -> Callable[[str], Command]:
-    """`told(go)`: what became of `go` of a robot of a kind that was written for this test."""
-    name = f"actions-{abs(hash(request.node.nodeid))}"
-
-    def send(go: str = BELIEVED) -> Command:
-        (folder := Path(settings.ENV.var) / "profiles").mkdir(exist_ok=True)
-        (folder / f"{name}.toml").write_text(text(go))
-        robot: Robot = register("x-1", machine.robot.url, profile=name)
-        look(robot)
-        command, _ = commands.submit(robot, people["alice"], name="go", params={})
-        commands.running.wait(command.pk, 20)
-        command.refresh_from_db()
-        return command
-
-    return send
-
-
-def result(command: Command) -> tuple[str, str | None]:
-    return command.status, command.code
-
-
 def test_a_refusal_that_is_not_believed_is_confirmed_by_the_state(machine: Machine, told: Any) -> None:
     machine.says["POST /go"] = lambda: machine.obey(FAULT)
     command = told()
@@ -252,49 +160,7 @@ def test_what_is_shown_only_for_a_moment_is_not_obeyed(for_s: float, expected: A
     assert command.ended_at - command.answered_at >= timedelta(seconds=0.45)
 
 
-def stage(stage: str, why: str | None = None) -> bytes:
-    return said({"stage": stage, "why": why})
-
-
-NAMED = said({"job": "j-1"}, "202 Accepted")
-WITHOUT = "confirm_within_s = 0.6\n" + JOB
-
-
-@pytest.mark.parametrize(("end", "verb"), [("done", "command.done"), ("failed", "command.job_failed")])
-def test_a_job_that_is_worked_at_confirms_its_command_and_is_followed_to_its_end(
-    end: str, verb: str, machine: Machine, told: Any
-) -> None:
-    machine.says |= {"POST /go": NAMED, "GET /jobs/j-1": stage("running")}
-    command = told(WITHOUT)
-    assert (*result(command), command.done_at) == ("confirmed", None, None)
-    machine.says["GET /jobs/j-1"] = stage(end, "wheel slipped")
-    entry = until(lambda: JournalEntry.objects.filter(verb__startswith="command.").order_by("pk")[3:].first())
-    why = "wheel slipped" if end == "failed" else None
-    assert (entry.verb, entry.data["job"], entry.data.get("why")) == (verb, "j-1", why)
-    assert (Command.objects.get(pk=command.pk).done_at is not None) is (end == "done")
-
-
-ODD_JOBS = {
-    "failed": (NAMED, stage("failed", "held"), "failed", "job_failed", "The robot's job j-1 failed. held"),
-    "unnamed": (said({"ok": 1}), b"", "outcome_unknown", "bad_reply", "names no job"),
-    "not begun": (NAMED, stage("queued"), "outcome_unknown", "job_waiting", "not begun within 0.6 s"),
-    "forgotten": (NAMED, http(b"no such job", "404 No", "text/plain"), "outcome_unknown", "unreadable", "no such job"),
-    "in doubt": (FAULT, stage("running"), "outcome_unknown", "rejected", "link fault"),
-    "gateway": (http(b"", "502 Bad"), stage("running"), "outcome_unknown", "unreachable", "A gateway"),
-    "garbage": (http(b"garbage"), stage("running"), "outcome_unknown", "bad_reply", "not JSON"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("answer", "job", "status", "code", "words"), ODD_JOBS.values(), ids=ODD_JOBS)
-def test_a_job_that_nobody_is_seen_to_work_at_confirms_nothing(
-    answer: bytes, job: bytes, status: str, code: str, words: str, machine: Machine, told: Any
-) -> None:
-    machine.says |= {"POST /go": answer, "GET /jobs/j-1": job}
-    command = told(WITHOUT)
-    assert result(command) == (status, code)
-    assert words in command.detail
-
-
-def test_a_job_and_a_state_must_both_show_it(machine: Machine, told: Any) -> None:
-    machine.says |= {"POST /go": NAMED, "GET /jobs/j-1": stage("running")}
-    assert result(told(BELIEVED + JOB)) == ("failed", "not_obeyed")
+def test_a_text_that_refuses_although_its_status_says_yes_is_a_refusal(machine: Machine, told: Any) -> None:
+    machine.says["POST /go"] = http(b"ERR 12 axis not homed", kind="text/plain")
+    command = told(BELIEVED, replies='refused_text = "^ERR"')
+    assert (*result(command), command.detail) == ("rejected", "rejected", "ERR 12 axis not homed")

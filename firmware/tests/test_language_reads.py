@@ -68,27 +68,7 @@ def telling(scripted: Scripted) -> Telling:
     return make
 
 
-PATTERN = "pattern = '''st=(?P<st>\\w+)(?: x=(?P<x>[-\\d.]+))?'''"
 POSITION = '[fields.position_m]\nunit = "m"\nfrom = [{ read = "state", path = "x", scale = 0.001 }]'
-
-
-def test_a_pattern_makes_a_reply_of_text(scripted: Scripted) -> None:
-    robot = scripted(http(b"#7 st=RUN x=-1500.5 ok", kind="text/plain"), http(b"st=IDLE", kind="text/plain"))
-    one = client(robot.url, kind(PATTERN, POSITION))
-    assert one.read("state").values == {"machine_state": "moving", "position_m": -1.5005}
-    assert one.read("state").values == {"machine_state": "idle"}
-
-
-@pytest.mark.parametrize(("reply", "error", "words"), [
-    (http(b"good morning", kind="text/plain"), BadReply, "does not fit the profile's pattern"),
-    (http(b"", kind="text/plain"), BadReply, "does not fit the profile's pattern"),
-    (http(b"st=RUN says the busy robot", "409 Conflict", "text/plain"), NotNow, "st=RUN says the busy robot"),
-])  # fmt: skip
-def test_text_that_does_not_fit_or_is_a_refusal_is_no_reading(
-    reply: bytes, error: type[FirmwareError], words: str, scripted: Scripted
-) -> None:
-    with pytest.raises(error, match=words):
-        client(scripted(reply).url, kind(PATTERN)).read("state")
 
 
 @pytest.mark.parametrize("reply", [b"HTTP/1.1 204 No Content\r\n\r\n", http(b""), http(b" \r\n")])
@@ -181,6 +161,17 @@ def test_a_frozen_robot_is_there_but_its_values_grow_old_and_its_link_says_so(te
     seen = document(record)
     assert (seen["mode"], seen["link"]["last_error_code"]) == ("online", None)
     assert (seen["machine_state"]["value"], seen["readings"]["position_m"]["value"]) == ("idle", 2.0)
+
+
+def test_a_heartbeat_that_is_missing_tells_no_more_than_one_that_stands_still(telling: Telling) -> None:
+    robot, paths = telling(state={"st": "RUN"})
+    one = client(robot.url, kind(ALIVE))
+    assert one.read("state", polling=True).values == {"machine_state": "moving"}
+    time.sleep(0.4)
+    with pytest.raises(FirmwareError, match="beat has been missing for"):
+        one.read("state", polling=True)
+    paths["state"]["beat"] = 1
+    assert one.read("state", polling=True).values == {"machine_state": "moving"}
 
 
 UNITS = """[settings]

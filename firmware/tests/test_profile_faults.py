@@ -59,10 +59,26 @@ def test_the_second_of_several_tables_is_told_on_its_own_line() -> None:
     assert fault.line == text.splitlines().index('value = "idel"') + 1
 
 
+def test_what_is_wrong_in_structure_hides_no_contradiction_in_the_rest() -> None:
+    spoilt = GOOD.replace('title = "A robot"', "title = 5").replace("{ phase = 1 }", "{ phaes = 1 }")
+    spoilt = spoilt.replace('path = "/fan"', 'path = "fan"').replace('"$value"', '"$valeu"')
+    told = [fault.key for fault in faults(spoilt)]
+    assert told == ["about.title", "lidar.path", "fields.machine_state.rules[1].when"]
+    mended = spoilt.replace("{ phaes = 1 }", "{ phase = 1 }")
+    assert "registers.write" in [fault.key for fault in faults(mended)]
+
+
+def test_a_fault_that_only_follows_from_another_is_not_told_beside_it() -> None:
+    (fault,) = faults(GOOD.replace('path = "/guard"', "path = 5"))
+    assert fault.key == "reads.guard.path"
+    told = [fault.key for fault in faults(GOOD.replace("[reads.guard]", "[reads.gaurd]").replace('"/guard"', "7"))]
+    assert told == ["reads.gaurd.path", "fields.tripped.from[0].read"]
+
+
 SPOILT = [
     ('path = "/guard"', "", "reads.guard.path"),
     ('title = "A robot"', "", "about.title"),
-    ('id = "job"', "", "commands.go.job.id"),
+    ('state = "stage"', "", "commands.go.job.state"),
     ('done = ["done"]', 'done = "done"', "commands.go.job.done"),
     ('list = "parts"', "", "modules.list"),
     ("not_now = [409]", 'not_now = "409"', "replies.not_now"),
@@ -80,7 +96,7 @@ def test_the_example_that_is_told_is_right_where_it_is_pasted(right: str, wrong:
 
 
 def test_no_example_is_told_that_does_not_fit() -> None:
-    (fault,) = faults(GOOD.replace("tripped = true }, value", "tripped = true }, value = 1, valeu"))
+    (fault,) = faults(GOOD.replace("tripped = true }, value", "tripped = true }, valeu = 1, value"))
     assert fault.example is None
     text = GOOD.replace(MACHINE, 'from = [{ read = "state", path = "st" }]\nmap = { a = "idel" }\n')
     (fault,) = faults(text)
@@ -88,7 +104,7 @@ def test_no_example_is_told_that_does_not_fit() -> None:
 
 
 WRONG = [
-    ('type = "text"\n[replies]', 'type = "texts"\n[replies]', "settings.unit.type", "Invalid enum value 'texts'"),
+    ('type = "text"\n[replies]', 'type = "texts"\n[replies]', "settings.unit.type", "must be one of number, integer, text, flag"),
     ('type = "text"\n[replies]', 'type = "text"\ndefault = 5\n[replies]', "settings.unit.default", "Must be text"),
     ("[settings.unit]", "[settings.job]\n[settings.unit]", "settings.job", "stands for something else already"),
     ("/units/$unit/state", "/units/$unti/state", "reads.state.path", "$unti stands for nothing here"),
@@ -102,8 +118,8 @@ WRONG = [
     ('"/guard"', '"/guard"\npattern = "(?P<x>"', "reads.guard.pattern", "not a regular expression"),
     ('"/guard"', '"/guard"\npattern = "st=(.*)"', "reads.guard.pattern", "names no group"),
     ('"/guard"', '"/guard"\nalive = "["', "reads.guard.alive", "not a JMESPath expression"),
-    ('"/guard"', '"/guard"\nmethod = "PUT"', "reads.guard.method", "Invalid enum value 'PUT'"),
-    ('path = "phase" }', 'path = "phase", bit = 64 }', "fields.phase.from[0].bit", "<= 63"),
+    ('"/guard"', '"/guard"\nmethod = "PUT"', "reads.guard.method", "must be one of GET, POST"),
+    ('path = "phase" }', 'path = "phase", bit = 64 }', "fields.phase.from[0].bit", "at most 63"),
     ("{ phase = 1 }", "{ phaes = 1 }", "fields.machine_state.rules[1].when", "'phaes' is not one of fields"),
     ("{ phase = 1 }", '{ machine_state = "idle" }', "fields.machine_state.rules[1].when", "follows from other fields"),
     ('value = "idle"', 'value = "idel"', "fields.machine_state.rules[1].value", "'idel' is not a machine state"),
@@ -112,7 +128,7 @@ WRONG = [
     (', { when = {}, value = "unknown" }]', "]", "fields.machine_state.rules", "must say what it is otherwise"),
     ("[stop]", '[stop]\ntoken = "boss"', "stop.token", "'boss' is not one of auth.tokens (admin)"),
     ("[auth]", '[auth]\ntemplate = "key=$secret"', "auth.template", "must say where the token goes: $token"),
-    ("[auth]", '[auth]\nencode = "rot13"', "auth.encode", "Invalid enum value 'rot13'"),
+    ("[auth]", '[auth]\nencode = "rot13"', "auth.encode", "must be one of plain, base64"),
     ('title = "take control"\n', "", "setup.take.title", "is missing"),
     ("when = [{ phase = 0 }]", "when = [{ phas = 0 }]", "setup.take.when", "'phas' is not one of fields"),
     ('path = "/take"', 'path = "/take/$who"', "setup.take.path", "$who stands for nothing here"),
@@ -130,7 +146,7 @@ WRONG = [
     ('path = "heat"', 'path = "heat["', "modules.details.more.fields.heat.path", "not a JMESPath expression"),
     ("/parts/$module/cells\"", '/cells"', "registers.path", "must say where $module goes"),
     ('"$value"', '"$valeu"', "registers.write", "must say where $value goes"),
-    ('unit = "V"', "unit = 5", "registers.known.2.0x10.unit", "Expected `str"),
+    ('unit = "V"', "unit = 5", "registers.known.2.0x10.unit", "must be text, not a whole number"),
     ('path = "/fan"', "", "lidar.path", "is missing"),
     ('distances = "cm"', "", "lidar", "must say where the scan is: `points` or `distances`"),
     ('distances = "cm"', 'distances = "cm"\nstep_deg = "["', "lidar.step_deg", "not a JMESPath expression"),
@@ -140,7 +156,27 @@ WRONG = [
     ('path = "top"', 'path = "top", minimum = 5, maximum = 1', "config.drive.settings.top.minimum", "at least 5"),
     ('path = "top"', 'path = "["', "config.drive.settings.top.path", "not a JMESPath expression"),
     ('path = "top"', 'path = "top", writeable = true', "config.drive.settings.top.writeable", "Did you mean `writable`?"),
-    ("[lidar]", '[constants]\n"/x" = 5\n[lidar]', "constants", "Expected `str`, got `int`"),
+    ("[about]", '[transport.headers]\nX-A = "a\\r\\nX-B: b"\n[about]', "transport.headers.X-A", "such as a line break"),
+    ("[about]", '[transport.headers]\n"X A" = "a"\n[about]', "transport.headers.X A", "not the name of a header"),
+    ("[auth]", '[auth]\nheader = "X:Key"', "auth.header", "not the name of a header"),
+    ('tokens = ["admin"]', 'tokens = ["admin", "admin"]', "auth.tokens", "'admin' is named 2 times"),
+    ('"/guard"', '"//guard"', "reads.guard.path", "no host"),
+    ('"/guard"', '"/guard#x"', "reads.guard.path", "no `#`"),
+    ('"/guard"', '"/gu\\tard"', "reads.guard.path", "no spaces"),
+    ('"/jobs/$job"', '"//jobs/$job"', "commands.go.job.path", "no host"),
+    ("phase = {", "phase = { minimum = nan,", "fields.phase.minimum", "must be a number; nan is none"),
+    ("phase = {", "phase = { maximum = inf,", "fields.phase.maximum", "must be a number; inf is none"),
+    ('path = "phase" }', 'path = "phase", scale = 0 }', "fields.phase.from[0].scale", "other than 0"),
+    ('"phase" }] }', '"phase" }], map = { a = "b" } }', "fields.machine_state.rules[1].when", "'phase' never reads 1"),
+    ('"tripped" }] }', '"tripped" }], map = { y = "yes" } }', "fields.tripped.map", 'a flag is "true" or "false"'),
+    ("stopped = [{ tripped = true }]", 'stopped = [{ tripped = "true" }]', "stop.stopped", "is a flag; say true or false"),
+    ("stopped = [{ tripped = true }]", 'stopped = [{ machine_state = "safe" }]', "stop.stopped", "never reads 'safe'"),
+    ("when = [{ phase = 0 }]", 'when = [{ phase = "0" }]', "setup.take.when", "'phase' is a number"),
+    ('"/fan"', '"/fan"\npattern = "x"', "lidar.pattern", "names no group"),
+    ('"/fan"', '"/fan"\nabsent = [500]', "lidar.absent", "never \"nothing to read\""),
+    ('"/fan"', '"/fan"\nbody = { side = "$side" }', "lidar.body", "$side stands for nothing here"),
+    ("not_now = [409]", 'refused_text = "(a+)+"', "replies.refused_text", "must not repeat a group"),
+    ("[lidar]", '[constants]\n"/x" = 5\n[lidar]', "constants", "must be text, not a whole number"),
 ]  # fmt: skip
 
 
