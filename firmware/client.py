@@ -5,9 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urldefrag, urljoin
 
 from urllib3.util.retry import Retry
 
@@ -19,44 +17,21 @@ from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Frozen, N
 from firmware.language.actions import Action
 from firmware.language.equipment import Fetch
 from firmware.language.kind import Profile
+from firmware.observation import Observation as Observation
+from firmware.observation import Reply as Reply
 from firmware.replies import fill as fill
 from firmware.signing import Signer
 from firmware.slots import ACTION_RETRY, POLL_RETRY, READ_RETRY, Exchange, Slots
 from firmware.transport import Answer, Ready, Transport
 
 
-@dataclass(frozen=True)
-class Observation:
-    """What one read said. `began_at` (epoch s) is the age that its values are given: never younger than they are.
-
-    It is when the read began, or when the robot took the values, if its profile tells where it says so and that is earlier.
-    """
-
-    read: str
-    values: dict[str, Any]
-    began_at: float
-    ended_at: float
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a robot answered to an action. A reply is not a result."""
-
-    status: int
-    message: str
-    sent_at: float
-    ended_at: float
-    said: Any = None  # its JSON, if it is any
-    location: str = ""  # the header of that name
-
-
 class RobotClient:
     """One robot's client. Shared by the threads of a process; one request at a time, stop beside it. Raises BadProfile."""
 
     def __init__(self, *, slug: str, base_url: str, profile: Profile, credentials: dict[str, str]) -> None:
-        self.slug, self.profile, self._base_url = slug, profile, base_url.rstrip("/") + "/"
+        self.slug, self.profile, self.base_url = slug, profile, base_url.rstrip("/")
         try:
-            self._transport = Transport(base_url.rstrip("/"), profile.transport)
+            self._transport = Transport(self.base_url, profile.transport)
         except ValueError as error:
             raise BadProfile(self.slug, "base_url", str(error)) from error
         self._credentials = credentials
@@ -89,7 +64,7 @@ class RobotClient:
             skip_turn=urgent,
         )
         if answer.status in read.absent:
-            return Observation(name, {}, answer.began_at, answer.ended_at)
+            return Observation(name, {}, answer.began_at, answer.ended_at, answer.ended_at - answer.began_at)
         try:
             reply = self._answers.told(read, answer)
         except NotAllowed as error:
@@ -99,7 +74,14 @@ class RobotClient:
         taken_at = replies.taken_at(read.taken_at, read.clock, reply, answer.began_at)
         found = ((field, replies.extract(spec, name, reply)) for field, spec in self.profile.fields_of(name))
         values = {} if taken_at is None else {field: self._shown(value) for field, value in found if value is not None}
-        return Observation(name, values, answer.began_at if taken_at is None else taken_at, answer.ended_at)
+        return Observation(
+            name,
+            values,
+            answer.began_at if taken_at is None else taken_at,
+            answer.ended_at,
+            answer.ended_at - answer.began_at,
+            replies.clock_offset(read.clock, reply, answer.began_at, answer.ended_at),
+        )
 
     def fetch(self, fetch: Fetch, params: dict[str, Any] | None = None) -> tuple[Any, float] | None:
         """A part of its equipment: the reply, and when the robot took it (epoch s). None: it has none. Raises FirmwareError."""
@@ -164,13 +146,6 @@ class RobotClient:
         """Send the stop at once: it waits for no turn, and one slot is always its own."""
         self._stop_asked_at = time.monotonic()
         return self._act(self._stop, self.profile.stop, what="stop", stopping=True)
-
-    def path_of(self, address: str) -> str:
-        """The path of an address that the robot itself named. Raises BadReply where it leads to another machine."""
-        whole = urldefrag(urljoin(self._base_url, address)).url
-        if not whole.startswith(self._base_url):
-            raise BadReply("The robot names an address that is not its own; it is not followed.")
-        return whole.removeprefix(self._base_url[:-1]).replace("$", "%24")
 
     def words(self, text: str) -> str:
         """A robot's words, fit for a log and a database."""

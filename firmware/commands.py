@@ -63,7 +63,8 @@ def _accept(
             raise Problem(409, "stop_latched", "The robot has just been told to stop.")
         verdict = state.forbidden(row.robot, row, spec, order.kind, order.states, name.replace("_", " "), now)
         if not verdict["allowed"]:
-            raise Problem(409, verdict["code"], verdict["reason"])
+            status = 503 if verdict["code"] == "circuit_open" else 409
+            raise Problem(status, verdict["code"], verdict["reason"])
         command = Command.objects.create(
             robot=robot,
             name=name,

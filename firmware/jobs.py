@@ -4,10 +4,11 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urldefrag, urljoin
 
 from firmware import replies
 from firmware.client import Reply, RobotClient
-from firmware.errors import FirmwareError
+from firmware.errors import BadReply, FirmwareError
 from firmware.language.actions import Job
 from firmware.language.equipment import Fetch
 
@@ -31,7 +32,7 @@ def named(job: Job, reply: Reply) -> str | None:
 
 def ask(client: RobotClient, job: Job, name: str) -> Stage:
     """Where the job stands now. Raises FirmwareError."""
-    path = job.path or client.path_of(name)
+    path = job.path or path_of(client.base_url, name)
     found = client.fetch(Fetch(path=path, token=job.token), {"job": name})
     reply: Any = found[0] if found else None
     state = replies.find(job.state, reply)
@@ -40,6 +41,14 @@ def ask(client: RobotClient, job: Job, name: str) -> Stage:
         if replies.word(state) in states:
             return Stage(stage, client.words(why[:300]) if isinstance(why, str) else "")
     return Stage("waiting")
+
+
+def path_of(base_url: str, address: str) -> str:
+    """The path of an address that the robot itself named. Raises BadReply where it leads to another machine."""
+    whole = urldefrag(urljoin(f"{base_url}/", address)).url
+    if not whole.startswith(f"{base_url}/"):
+        raise BadReply("The robot names an address that is not its own; it is not followed.")
+    return whole.removeprefix(base_url).replace("$", "%24")
 
 
 def follow(client: RobotClient, job: Job, name: str, *, within_s: float, until: tuple[str, ...]) -> Stage:

@@ -12,6 +12,9 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from firmware import credentials, network, parameters, profile
+from firmware.breaker import Breaker
+from firmware.statuses import CommandStatus as CommandStatus
+from firmware.statuses import StopStatus as StopStatus
 from robotctl.problems import Problem
 
 SHORTEST_POLL_S = 0.5
@@ -109,12 +112,6 @@ class Robot(models.Model):
         return self.base_url, self.profile, profile.version(self.profile), self.sealed_credentials, settings_
 
 
-class StopStatus(models.TextChoices):
-    CONFIRMED = "confirmed"
-    SENT = "sent"
-    NOT_CONFIRMED = "not_confirmed"
-
-
 class RobotState(models.Model):
     """The one row of truth about a robot: what it last said, and what we hold against it.
 
@@ -134,6 +131,14 @@ class RobotState(models.Model):
     recorded_mode = models.CharField(max_length=12, default="offline")
     restarted_at = models.DateTimeField(null=True)
 
+    recent = models.JSONField(default=list)  # latencies of the last requests: see link.py
+    last_success_at = models.DateTimeField(null=True)
+    clock_offset_s = models.FloatField(null=True)
+    breaker_opened_at = models.DateTimeField(null=True)
+    breaker_reason = models.CharField(max_length=300, blank=True)
+    breaker_probes = models.IntegerField(default=0)
+    next_probe_at = models.DateTimeField(null=True)
+
     stop_latched = models.BooleanField(default=False)
     stop_status = models.CharField(max_length=14, null=True, choices=StopStatus.choices)  # noqa: DJ001 - null: no stop
     stop_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
@@ -149,6 +154,15 @@ class RobotState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.robot_id} at {self.seq}"
+
+    @property
+    def breaker(self) -> Breaker:
+        return Breaker(self.breaker_opened_at, self.breaker_reason, self.breaker_probes, self.next_probe_at)
+
+    @breaker.setter
+    def breaker(self, held: Breaker) -> None:
+        self.breaker_opened_at, self.breaker_reason = held.opened_at, held.reason
+        self.breaker_probes, self.next_probe_at = held.probes, held.next_probe_at
 
     def observed(self, field: str) -> tuple[Any, datetime | None]:
         """The last value of `field` and when it was observed."""
@@ -207,19 +221,6 @@ class DesiredSetting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group}.{self.name} = {self.value!r}"
-
-
-class CommandStatus(models.TextChoices):
-    AWAITING_APPROVAL = "awaiting_approval"
-    ACCEPTED = "accepted"
-    SENDING = "sending"
-    ACKNOWLEDGED = "acknowledged"
-    CONFIRMED = "confirmed"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    OUTCOME_UNKNOWN = "outcome_unknown"
 
 
 class Command(models.Model):

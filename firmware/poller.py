@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -19,12 +18,12 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from firmware import execution, leases, presence, profile, quiet, recorder, setup, stop, threads
-from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, Busy, FirmwareError
 from firmware.models import Robot, RobotState, StopStatus
 from firmware.recorder import Contact
+from firmware.schedule import Schedule
 
 READERS = 64
 BATCH_LIMIT = 500
@@ -35,30 +34,6 @@ QUEUE_LIMIT = 20_000
 STANDING_ORDER_AFTER = timedelta(seconds=stop.ANSWER_WITHIN_S)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass
-class Schedule:
-    """One robot: its client, and when each read is due (monotonic)."""
-
-    robot: Robot
-    client: RobotClient
-    wiring: tuple[str, ...]  # what the client was built from
-    due: dict[str, float] = field(default_factory=dict)
-    busy: bool = False
-
-    def intervals(self) -> dict[str, float]:
-        return {name: read.every_s or self.robot.poll_interval_s for name, read in self.client.profile.reads.items()}
-
-    def take_due(self, now: float) -> list[str]:
-        """The reads that are due; each is due again one interval later, missed ones are not made up for."""
-        taken = []
-        for name, interval in self.intervals().items():
-            at = self.due.setdefault(name, now)
-            if at <= now:
-                taken.append(name)
-                self.due[name] = at + interval if at + interval > now else now + interval
-        return taken
 
 
 class PollLoop:
@@ -121,7 +96,7 @@ class PollLoop:
                     schedule.busy = True
                     self._readers.submit(self._read, schedule, names).add_done_callback(threads.complain)
                 else:
-                    nearest = min(nearest, *schedule.due.values())
+                    nearest = min(nearest, schedule.next_at())
         return max(0.002, nearest - time.monotonic())
 
     def _read(self, schedule: Schedule, names: list[str]) -> None:
@@ -171,11 +146,17 @@ class PollLoop:
         rows = _record_whole_or_one_by_one(batch)
         with self._lock:
             for row in rows:
-                (self.standing.add if _stop_stands(row) else self.standing.discard)(row.robot_id)
+                self._follow(row)
         self._give_standing_orders(row.robot_id for row in rows)
         for row in rows:
             if (schedule := self.schedules.get(row.robot_id)) is not None:
                 setup.make_due(schedule.robot, schedule.client, row)
+
+    def _follow(self, row: RobotState) -> None:
+        stands = _stop_stands(row)
+        (self.standing.add if stands else self.standing.discard)(row.robot_id)
+        if (schedule := self.schedules.get(row.robot_id)) is not None:
+            schedule.hold_back(row, stop_stands=stands)
 
     def _with_database(self, work: Callable[[], object]) -> None:
         """Do it; when the database is away say so once, and go on: the next read brings the state again."""
@@ -234,12 +215,12 @@ class PollLoop:
                 del self.schedules[gone]
         for robot in robots.values():
             self._wire(robot)
-        unconfirmed = RobotState.objects.filter(robot_id__in=robots, stop_latched=True).exclude(
-            stop_status=StopStatus.CONFIRMED
-        )
-        standing = {row.robot_id for row in unconfirmed if _stop_stands(row)}
+        rows = list(RobotState.objects.filter(robot_id__in=robots))
         with self._lock:
-            self.standing = standing
+            self.standing &= robots.keys()
+            for row in rows:
+                self._follow(row)
+            standing = set(self.standing)
         self._give_standing_orders(standing)
         recorder.look_at_modes(robots)
         execution.end_abandoned(robots)

@@ -7,28 +7,26 @@ import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from accounts import context, journal
+from accounts import journal
 from accounts.journal import iso
 from accounts.models import JournalEntry
-from firmware import conditions, fallback, profile, state
+from firmware import breaker, conditions, fallback, link, profile, state
+from firmware.arrivals import arrivals
 from firmware.client import Observation
 from firmware.errors import FirmwareError, Frozen, Rejected
 from firmware.language.kind import Profile
 from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, CommandStatus, Robot, RobotState, StopStatus, Transition
+from firmware.moments import moment as moment
+from firmware.restarts import restarts
 from robotctl import events
 
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]
-BOOT_MOVED_S = 3.0
-RESTART_TOLD_FOR = timedelta(seconds=20)  # several counters tell of the same restart
-ARRIVAL_WATCHED_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def record(contacts: list[Contact]) -> list[RobotState]:
                 told += apply(rows[contact.robot_id], contact)
         for row in rows.values():
             told += _change_mode(row, now)
-        told += _arrivals(rows, now)
+        told += arrivals(rows, now)
         journal.record_all(told)
     return list(rows.values())
 
@@ -95,16 +93,12 @@ def apply(row: RobotState, contact: Contact) -> list[JournalEntry]:
     row.last_attempt_at = max(row.last_attempt_at or contact.at, contact.at)
     spec = profile.load_or_unusable(row.robot.profile)
     if contact.error is not None:
-        _failed(row, contact.error, contact.at, of_state=contact.read == spec.state_read)
-        return []
+        return _failed(row, contact.error, contact.at, of_state=contact.read == spec.state_read)
     seen = contact.observation
     assert seen is not None
-    if contact.read == spec.state_read:  # of the others, one may be refused for ever and the robot be well
-        row.failures = 0
-        row.successes += 1
-        row.last_error = row.last_error_code = ""
+    told = _answered(row, seen, of_state=contact.read == spec.state_read)
     row.last_contact_at = max(row.last_contact_at or moment(seen.ended_at), moment(seen.ended_at))
-    told = _restarts(row, spec, seen)
+    told += restarts(row, spec, seen)
     for name, value in seen.values.items():
         if name not in row.readings or row.readings[name][1] < seen.began_at:  # a read begun before never overwrites
             row.readings[name] = [value, seen.began_at]
@@ -120,43 +114,64 @@ def stop_fields(spec: Profile) -> set[str]:
     return {name for condition in spec.stop.stopped for name in condition}
 
 
-def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bool) -> None:
+def _answered(row: RobotState, seen: Observation, *, of_state: bool) -> list[JournalEntry]:
+    """A read was answered. The link is judged by the state: of the others, one may be refused for ever and the robot be well."""
+    if seen.took_s is not None:
+        row.recent = link.remember(row.recent, seen.took_s)
+    if seen.clock_offset_s is not None:
+        row.clock_offset_s = seen.clock_offset_s
+    if not of_state:
+        return []
+    row.failures = 0
+    row.successes += 1
+    row.last_error = row.last_error_code = ""
+    row.last_success_at = moment(seen.ended_at)
+    return _close_breaker(row, "The robot answers.")
+
+
+def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bool) -> list[JournalEntry]:
     """A read failed. The link counts what tells of the robot as a whole: its state, and silence."""
     row.last_error, row.last_error_code = str(error)[:300], error.code
-    if of_state or error.code in ("unreachable", "no_reply"):
+    silent = error.code in breaker.SILENCE
+    if silent:
+        row.recent = link.remember(row.recent, None)
+    if of_state or silent:
         row.failures += 1
         row.successes = 0
     if isinstance(error, Rejected | Frozen):  # it says no, or nothing new, but it is there
         row.last_contact_at = at
-
-
-def moment(epoch_s: float) -> datetime:
-    """Epoch seconds as a time."""
-    return datetime.fromtimestamp(epoch_s, UTC)
-
-
-def _restarts(row: RobotState, spec: Profile, seen: Observation) -> list[JournalEntry]:
-    """A counter that only a restart takes back has fallen, or the robot has been up for less time than has passed."""
-    if row.restarted_at is not None and moment(seen.began_at) - row.restarted_at < RESTART_TOLD_FOR:
+        return _close_breaker(row, "The robot answers.")
+    before, slug = row.breaker, row.robot.slug
+    row.breaker = breaker.after_failure(before, code=error.code, words=str(error), failures=row.failures, now=at)
+    if before.opened_at is None:
+        return _breaker_opened(row) if row.breaker_opened_at is not None else []
+    if not breaker.is_told(row.breaker_probes):
         return []
-    for name, value in seen.values.items():
-        field, before = spec.fields.get(name), row.readings.get(name)  # the profile may have changed
-        if field is None or before is None or before[1] >= seen.began_at:
-            continue
-        fell = field.restart_when_falling and value < before[0]
-        if fell or (field.uptime and _booted_between(before, value, seen.began_at)):
-            row.restarted_at = moment(seen.began_at)
-            slug = row.robot.slug
-            return [journal.entry("robot.restarted", slug, robot=slug, data={name: [before[0], value]})]
-    return []
+    data = {"probes": row.breaker_probes, "next_probe_at": iso(row.next_probe_at), "error": row.last_error}
+    return [journal.entry("breaker.probed", slug, robot=slug, outcome=journal.Outcome.FAILED, data=data)]
 
 
-def _booted_between(before: list[Any], uptime_s: float, at: float) -> bool:
-    """Whether the moment of boot has moved: uptimes are rounded, and a robot's clock may be a little slow."""
-    if uptime_s == before[0]:
-        return False  # it stands still: frozen, not restarted
-    moved_s = (at - uptime_s) - (before[1] - before[0])
-    return bool(moved_s > max(BOOT_MOVED_S, 0.05 * (at - before[1])))
+def _breaker_opened(row: RobotState) -> list[JournalEntry]:
+    slug, data = row.robot.slug, {"next_probe_at": iso(row.next_probe_at)}
+    return [journal.entry("breaker.opened", slug, robot=slug, reason=row.breaker_reason, data=data)]
+
+
+def _close_breaker(row: RobotState, reason: str) -> list[JournalEntry]:
+    held, slug = row.breaker, row.robot.slug
+    if held.opened_at is None:
+        return []
+    row.breaker = breaker.CLOSED
+    data = {"probes": held.probes, "opened_at": iso(held.opened_at)}
+    return [journal.entry("breaker.closed", slug, robot=slug, reason=reason, data=data)]
+
+
+def reset_breaker(robot: Robot, *, reason: str) -> None:
+    """A person closes the breaker: the robot is asked again at once."""
+    with changing([robot.pk]) as rows:
+        row = rows[robot.pk]
+        told = _close_breaker(row, reason)
+        row.failures = 0
+        journal.record_all(told or [journal.entry("breaker.reset", robot.slug, robot=robot.slug, reason=reason)])
 
 
 def _watch_stop(row: RobotState, spec: Profile, began_at: datetime, ended_at: datetime) -> list[JournalEntry]:
@@ -226,7 +241,14 @@ def _change_mode(row: RobotState, now: datetime) -> list[JournalEntry]:
         f" {row.last_error}" if row.last_error and new in ("degraded", "offline") else ""
     )
     Transition.objects.create(robot=row.robot, at=now, old=old, new=new, reason=why[:300])
-    return [journal.entry(f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old})]
+    told = []
+    if new == "offline" and row.breaker_opened_at is None:
+        row.breaker = breaker.opened(why, now)
+        told = _breaker_opened(row)
+    return [
+        *told,
+        journal.entry(f"robot.{new}", row.robot.slug, robot=row.robot.slug, reason=why[:300], data={"was": old}),
+    ]
 
 
 def rewired(robot: Robot, sealed_before: str, profile_before: str) -> None:
@@ -253,47 +275,3 @@ def look_at_modes(robot_ids: Iterable[int]) -> None:
     if stale:
         with changing(stale) as rows:
             journal.record_all([told for row in rows.values() for told in _change_mode(row, now)])
-
-
-def _arrivals(rows: dict[int, RobotState], now: datetime) -> list[JournalEntry]:
-    """Commands whose robot has reached what they asked for: one query for the batch."""
-    waiting = Command.objects.filter(
-        robot_id__in=rows, status=CommandStatus.CONFIRMED, done_at=None, created_at__gt=now - ARRIVAL_WATCHED_FOR
-    )
-    told: list[JournalEntry] = []
-    latest = _latest_of_each(waiting)
-    for command in waiting:
-        row = rows[command.robot_id]
-        stopped = row.stop_at is not None and command.created_at < row.stop_at
-        if stopped or command.pk != latest.get(command.robot_id):
-            continue  # another order has taken its place: it does not arrive any more
-        spec = profile.load_or_unusable(row.robot.profile).commands.get(command.name)
-        if spec is None or command.ended_at is None or command.sent_at is None:
-            continue
-        since = command.sent_at.timestamp()
-        values = {name: value for name, (value, began_at) in row.readings.items() if began_at > since}
-        if conditions.hold(spec.done, values, command.params):
-            Command.objects.filter(pk=command.pk, done_at=None).update(done_at=now)
-            told.append(
-                journal.entry(
-                    "command.done",
-                    str(command),
-                    robot=row.robot.slug,
-                    data={"command": command.pk},
-                    origin=_origin(command),
-                )
-            )
-    return told
-
-
-def _latest_of_each(waiting: Iterable[Command]) -> dict[int, int]:
-    """Robot → its newest command that moves or halts it. No query when none waits."""
-    robot_ids = {command.robot_id for command in waiting}
-    if not robot_ids:
-        return {}
-    moving = Command.objects.filter(robot_id__in=robot_ids, kind__in=("motion", "stop"), sent_at__isnull=False)
-    return dict(moving.order_by().values_list("robot_id").annotate(Max("pk")))
-
-
-def _origin(command: Command) -> context.Origin:
-    return context.Origin(request_id=command.request_id)

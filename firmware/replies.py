@@ -45,6 +45,14 @@ def taken_at(path: str | None, clock: str | None, reply: Any, began_at: float) -
     return None if present is None else began_at - max(0.0, present - taken)
 
 
+def clock_offset(clock: str | None, reply: Any, began_at: float, ended_at: float) -> float | None:
+    """How far the robot's clock is ahead of ours (s); None when it does not tell the time, or within what the request took."""
+    present = instant(find(clock, reply)) if clock else None
+    if present is None:
+        return None
+    return round(present - min(max(present, began_at), ended_at), 3)
+
+
 def printable(text: str) -> str:
     """Without line breaks, and without the control characters that a terminal obeys and PostgreSQL refuses."""
     return "".join(char if char.isprintable() else " " for char in text).strip()

@@ -211,6 +211,33 @@ class StateReply(serializers.Serializer[Any]):
     commands = serializers.JSONField()
 
 
+class LinkReply(serializers.Serializer[Any]):
+    """See `state.link_shape`. `score` is 100 less the points of the deductions; latencies in ms, `error_rate` from 0 to 1."""
+
+    robot = serializers.CharField()
+    mode = serializers.ChoiceField(choices=["online", "degraded", "offline", "recovering", "maintenance"])
+    score = serializers.IntegerField()
+    deductions = serializers.JSONField()
+    breaker = serializers.JSONField()
+    latency_ms = serializers.JSONField()
+    error_rate = serializers.FloatField(allow_null=True)
+    consecutive_failures = serializers.IntegerField()
+    last_success_at = serializers.CharField(allow_null=True)
+    last_error = serializers.CharField(allow_null=True)
+    clock_offset_s = serializers.FloatField(allow_null=True)
+
+
+class LinkTestReply(serializers.Serializer[Any]):
+    """What a test of the connection found: each step with its time in ms, in words, and how to mend it."""
+
+    ok = serializers.BooleanField()
+    url = serializers.CharField()
+    steps = serializers.JSONField()
+    machine_state = serializers.JSONField()
+    readings = serializers.JSONField()
+    advice = serializers.JSONField()
+
+
 class GrantReply(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     user = serializers.CharField(allow_null=True)

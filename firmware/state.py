@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.journal import iso
-from firmware import fallback, profile
+from firmware import fallback, link, profile
 from firmware.language.kind import Profile
 from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, Robot, RobotState
@@ -109,6 +109,9 @@ def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[s
         "stop": stop_shape(row),
         "lease": {"holder": None, "since": None, "until": None},
         "link": {
+            "score": link_shape(robot, row, spec, now)["score"],
+            "breaker": link.breaker_shape(row.breaker, now),
+            "latency_ms": link.latency_ms(row.recent),
             "last_contact_at": iso(row.last_contact_at),
             "live_for_s": live_for_s(robot, spec),
             "offline_after_s": fallback.OFFLINE_AFTER_S,
@@ -117,6 +120,36 @@ def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[s
             "last_error_code": row.last_error_code or None,
             "restarted_at": iso(row.restarted_at),
         },
+    }
+
+
+def link_shape(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[str, Any]:
+    """How well the robot can be reached, and what that rests on: `robots/{slug}/link/`."""
+    current = mode(robot, row, spec, now)
+    facts = link.Facts(
+        current, row.breaker, row.recent, row.failures, row.last_error_code, row.restarted_at, row.clock_offset_s
+    )
+    found = link.deductions(facts, now)
+    return {
+        "robot": robot.slug,
+        "mode": current,
+        "score": 100 - sum(one["points"] for one in found),
+        "deductions": found,
+        "breaker": link.breaker_shape(row.breaker, now),
+        "latency_ms": link.latency_ms(row.recent),
+        "error_rate": link.error_rate(row.recent),
+        "requests": len(row.recent),
+        "consecutive_failures": row.failures,
+        "last_success_at": iso(row.last_success_at),
+        "last_contact_at": iso(row.last_contact_at),
+        "last_error": row.last_error or None,
+        "last_error_code": row.last_error_code or None,
+        "clock_offset_s": row.clock_offset_s,
+        "restarted_at": iso(row.restarted_at),
+        "frozen": row.last_error_code == "frozen",
+        "live_for_s": live_for_s(robot, spec),
+        "offline_after_s": fallback.OFFLINE_AFTER_S,
+        "at": iso(now),
     }
 
 
@@ -130,6 +163,8 @@ def forbidden(
         return _no("robot_disabled", "The robot is disabled.")
     if row.stop_latched and kind in LATCH_FORBIDS:
         return _no("stop_latched", "The robot is stopped: reset first.")
+    if kind != "stop" and row.breaker.state(now) != "closed":
+        return _no("circuit_open", link.words(row.breaker))
     if kind not in fallback.ALLOWED[current]:
         return _no("mode_forbids", f"The robot is {current}. {fallback.why(current, contacts(robot, row, spec), now)}")
     if kind == "motion" and machine["quality"] != "live":

@@ -10,13 +10,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from accounts import journal
-from firmware import profile, quiet
-from firmware.clients import client_for
-from firmware.credentials import Unreadable
-from firmware.errors import BadProfile
+from firmware import profile
 from firmware.models import Robot
-from firmware.probing import network
+from firmware.probing import network, registered
 from firmware.probing.asking import Target
 from firmware.probing.probe import probe, value_words
 from firmware.probing.words import Report
@@ -32,33 +28,11 @@ def probe_robot(model_admin: "ModelAdmin[Robot]", request: HttpRequest, object_i
         raise Http404
     report, problem = None, ""
     if request.method == "POST":
-        problem = _not_now(robot)
+        problem = registered.not_now(robot)
         if not problem:
-            report, problem = _look(robot)
+            report, problem = registered.look(robot)
     words = f"Reads {robot.base_url} once by its profile {robot.profile}, with the credentials kept for it. Sends no command."
     return _page(model_admin, request, f"Probe {robot.slug}", report, original=robot, words=words, problem=problem)
-
-
-def _not_now(robot: Robot) -> str:
-    """Why the robot must not be asked; empty when it may."""
-    if robot.retired_at is not None:
-        return "This robot is retired: another machine may have its address, and its credentials are not for that one."
-    if robot.pk in quiet.robots():
-        return "The robot works at a command and may answer nobody. Probe it again in a few seconds."
-    return ""
-
-
-def _look(robot: Robot) -> tuple[Report | None, str]:
-    """(what was found, why nothing could be tried)"""
-    try:
-        client = client_for(robot)
-        target = Target(robot.base_url, robot.profile, robot.credentials, robot.settings, client)
-    except (BadProfile, Unreadable) as error:
-        _record(robot.slug, robot.slug, {"profile": robot.profile}, ok=False)
-        return None, str(error)
-    report = probe(target)
-    _record(robot.slug, robot.slug, _told(report), ok=report.ok)
-    return report, ""
 
 
 def probe_address(model_admin: "ModelAdmin[Robot]", request: HttpRequest) -> HttpResponse:
@@ -67,7 +41,7 @@ def probe_address(model_admin: "ModelAdmin[Robot]", request: HttpRequest) -> Htt
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         report = probe(Target(given["url"], given["profile"] or None, given["credentials"], given["settings"]))
-        _record(report.url, "", _told(report), ok=report.ok)
+        registered.record(report.url, "", registered.told(report), ok=report.ok)
         if report.ok:
             wanted = urlencode({"base_url": report.url, "profile": report.profile or ""})
             register = f"{reverse('admin:firmware_robot_add')}?{wanted}"
@@ -124,15 +98,6 @@ def _pairs(text: str) -> dict[str, str]:
         if line.strip():
             found[name.strip()] = value.strip()
     return found
-
-
-def _told(report: Report) -> dict[str, Any]:
-    return {"url": report.url, "profile": report.profile, "machine_state": report.machine_state, "hung": report.hung}
-
-
-def _record(target: str, robot: str, data: dict[str, Any], *, ok: bool) -> None:
-    outcome = journal.Outcome.OK if ok else journal.Outcome.FAILED
-    journal.record("robot.probed", target, robot=robot, outcome=outcome, data=data)
 
 
 def _page(

@@ -111,7 +111,8 @@ function renderCondition(tile, doc, verdict, now) {
   const mode = truth.modeNow(doc, now);
   const since = part(tile, "since");
   const contact = doc.link.last_contact_at;
-  text(since, mode !== "online" && contact ? `seen ${truth.clock(contact)}` : "");
+  const seen = mode !== "online" && contact ? `seen ${truth.clock(contact)}` : "";
+  text(since, [seen, mode === "online" ? "" : truth.nextProbe(doc, now)].filter(Boolean).join(" · "));
   since.title = contact ? `Last contact: ${truth.absolute(contact)}` : "";
   const latch = part(tile, "latch");
   text(latch, latchWords(doc, verdict));

@@ -1,5 +1,5 @@
 /** The robot page: truth, action, story. */
-import { call, NoAnswer } from "./api.js";
+import { call, NoAnswer, words } from "./api.js";
 import { CommandForm, ResetForm } from "./actions.js";
 import { Commands, life } from "./commands.js";
 import { data, flag, make, part, text } from "./dom.js";
@@ -25,6 +25,8 @@ const commands = new Commands(boot.last_commands, MOST_COMMANDS);
 const forms = Object.entries(boot.commands).map(([name, spec]) => new CommandForm(slug, name, spec, commands, render));
 const reset = new ResetForm(slug, render);
 const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1 }) : null;
+
+by("link-reset").addEventListener("click", askAgain);
 
 // --- what comes in ---------------------------------------------------------------------------------------------------
 live.on("state", (frame) => {
@@ -158,10 +160,28 @@ function renderLink(now) {
   const mode = truth.modeNow(doc, now);
   fact("Mode", live.connected || mode === doc.mode ? mode : `not known (was ${doc.mode})`);
   fact("Last contact", age === null ? "never" : `${truth.span(age)} ago`, truth.absolute(link.last_contact_at));
+  const { p50, p95 } = link.latency_ms;
+  fact("Score", `${link.score} of 100`, "100 less what tells against the link; every deduction: link/ of the API");
+  fact("Latency", p50 === null ? "not measured" : `${p50.toFixed(0)} ms, 95 % within ${p95.toFixed(0)} ms`, "Of the last 60 requests");
+  fact("Breaker", { closed: "closed", open: "open", half_open: "half open" }[link.breaker.state] + (truth.nextProbe(doc, now) && `, ${truth.nextProbe(doc, now)}`), link.breaker.reason ?? "");
+  by("link-reset").hidden = link.breaker.state === "closed" || !rights.has("robot.reset");
   fact("Failures in a row", String(link.failures));
   fact("Offline after", `${link.offline_after_s} s without contact`);
   fact("Last error", link.last_error ?? "none", link.last_error_code ?? "");
   if (link.restarted_at) fact("Restarted", truth.clock(link.restarted_at), truth.absolute(link.restarted_at));
+}
+
+/** Close the breaker: the robot is asked again at once. */
+async function askAgain() {
+  const outcome = by("link-outcome");
+  text(outcome, "Asking the server …");
+  try {
+    const answer = await call("POST", `robots/${slug}/link/reset/`, { body: { reason: "asked again from its page" } });
+    text(outcome, answer.ok ? "The robot is asked again." : words(answer));
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    text(outcome, "No answer from the server. The breaker is as it was.");
+  }
 }
 
 function fact(name, words, title = "") {

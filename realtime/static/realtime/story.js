@@ -43,6 +43,10 @@ const WORDS = {
   "reset.failed": (row) => told("Reset failed: the stop stays", row.data.detail, "warning"),
   "reset.outcome_unknown": (row) => told("Reset: outcome unknown, the stop stays", row.data.detail, "critical"),
   "reset.refused": (row) => told("Reset refused", row.data.detail ?? row.data.code, "warning"),
+  "breaker.opened": (row) => told("Circuit breaker opened: only probes and stop go out", row.reason, "nolink"),
+  "breaker.probed": (row) => told(`Probe ${row.data.probes}: no answer`, row.data.error, "nolink"),
+  "breaker.closed": (row) => told(`Circuit breaker closed after ${row.data.probes} failed probes`, row.reason),
+  "breaker.reset": (row) => told("Circuit breaker reset, it was closed", row.reason),
   "link.abandoned": (row) => told("A request was given up unanswered", row.reason, "warning"),
 };
 

@@ -187,3 +187,14 @@ export function clock(at, now = Date.now()) {
 export function absolute(at) {
   return at ? `${new Date(at).toLocaleString("en-GB", { hour12: false })} local time (${at})` : "";
 }
+
+/**
+ * When a robot whose breaker is not closed is asked again; empty while it is closed.
+ * @param {RobotDocument} doc @param {number} now
+ */
+export function nextProbe(doc, now) {
+  const { state, next_probe_at: at } = doc.link.breaker;
+  if (state === "closed" || !at) return "";
+  const left = (Date.parse(at) - now) / 1000;
+  return left > 0 ? `next try in ${Math.ceil(left)} s` : "trying now";
+}
