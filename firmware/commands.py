@@ -14,7 +14,7 @@ from rest_framework import exceptions
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import execution, orders, profile, state, stopping, threads
+from firmware import control, execution, orders, profile, state, stopping, threads
 from firmware.errors import BadProfile
 from firmware.language.kind import Profile
 from firmware.models import Command, Robot, RobotState
@@ -65,6 +65,8 @@ def _accept(
         if not verdict["allowed"]:
             status = 503 if verdict["code"] == "circuit_open" else 409
             raise Problem(status, verdict["code"], verdict["reason"])
+        if order.kind == "motion":
+            control.for_motion(robot, row, user, now)
         command = Command.objects.create(
             robot=robot,
             name=name,

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.journal import iso
-from firmware import equipment_shapes, profile, state
+from firmware import equipment_shapes, link, profile, state
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -123,6 +123,9 @@ def _see(
     profile as it is bound to this robot."""
     at = timezone.now()
     row, _ = Equipment.objects.get_or_create(robot=robot, part=part)
+    if robot.state.breaker.state(at) != "closed":
+        row.error, row.error_code = link.words(robot.state.breaker)[:300], "circuit_open"
+        return row
     due = Q(asked_at=None) | Q(asked_at__lt=at - timedelta(seconds=0 if now else fresh_s))
     mine = Equipment.objects.filter(due, pk=row.pk).update(asked_at=at) == 1
     if not mine or not robot.enabled:

@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from firmware import credentials, network, parameters, profile
 from firmware.breaker import Breaker
+from firmware.poll_models import Poller as Poller
+from firmware.poll_models import PollLease as PollLease
 from firmware.statuses import CommandStatus as CommandStatus
 from firmware.statuses import StopStatus as StopStatus
 from robotctl.problems import Problem
@@ -139,6 +141,11 @@ class RobotState(models.Model):
     breaker_probes = models.IntegerField(default=0)
     next_probe_at = models.DateTimeField(null=True)
 
+    lease_user_id = models.BigIntegerField(null=True)  # see control.py
+    lease_holder = models.CharField(max_length=150, blank=True)
+    lease_since = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+
     stop_latched = models.BooleanField(default=False)
     stop_status = models.CharField(max_length=14, null=True, choices=StopStatus.choices)  # noqa: DJ001 - null: no stop
     stop_by = models.CharField(max_length=150, null=True)  # noqa: DJ001
@@ -163,6 +170,13 @@ class RobotState(models.Model):
     def breaker(self, held: Breaker) -> None:
         self.breaker_opened_at, self.breaker_reason = held.opened_at, held.reason
         self.breaker_probes, self.next_probe_at = held.probes, held.next_probe_at
+
+    def leased(self, now: datetime) -> bool:
+        """Whether somebody holds control of the robot."""
+        return self.lease_until is not None and self.lease_until > now
+
+    def leased_to_another(self, user_id: int, now: datetime) -> bool:
+        return self.leased(now) and self.lease_user_id != user_id
 
     def observed(self, field: str) -> tuple[Any, datetime | None]:
         """The last value of `field` and when it was observed."""
@@ -272,24 +286,3 @@ class Command(models.Model):
         for name, value in changes.items():
             setattr(self, name, value)
         return True
-
-
-class Poller(models.Model):
-    """A poll process and its last sign of life."""
-
-    name = models.CharField(max_length=80, primary_key=True)
-    seen_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class PollLease(models.Model):
-    """Which poll process reads a robot, and until when it may without renewing."""
-
-    robot = models.OneToOneField(Robot, primary_key=True, on_delete=models.CASCADE, related_name="poll_lease")
-    owner = models.CharField(max_length=80, blank=True)
-    until = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.robot_id} by {self.owner or 'nobody'}"

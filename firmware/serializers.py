@@ -211,6 +211,14 @@ class StateReply(serializers.Serializer[Any]):
     commands = serializers.JSONField()
 
 
+class LeaseReply(serializers.Serializer[Any]):
+    """Who holds control; all null when nobody does."""
+
+    holder = serializers.CharField(allow_null=True)
+    since = serializers.CharField(allow_null=True)
+    until = serializers.CharField(allow_null=True)
+
+
 class LinkReply(serializers.Serializer[Any]):
     """See `state.link_shape`. `score` is 100 less the points of the deductions; latencies in ms, `error_rate` from 0 to 1."""
 

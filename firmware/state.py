@@ -72,6 +72,13 @@ def stop_shape(row: RobotState) -> dict[str, Any]:
     }
 
 
+def lease_shape(row: RobotState, now: datetime) -> dict[str, Any]:
+    """`{"holder","since","until"}`: who holds control; all null when nobody does."""
+    if not row.leased(now):
+        return {"holder": None, "since": None, "until": None}
+    return {"holder": row.lease_holder, "since": iso(row.lease_since), "until": iso(row.lease_until)}
+
+
 def document(robot: Robot, row: RobotState, now: datetime) -> dict[str, Any]:
     """The whole state, the same for everybody; `commands` names only causes that hold for all."""
     spec = profile.load_or_unusable(robot.profile)
@@ -107,7 +114,7 @@ def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[s
         "mode": mode(robot, row, spec, now),
         "machine_state": reading(robot, row, spec, MACHINE_STATE, now),
         "stop": stop_shape(row),
-        "lease": {"holder": None, "since": None, "until": None},
+        "lease": lease_shape(row, now),
         "link": {
             "score": link_shape(robot, row, spec, now)["score"],
             "breaker": link.breaker_shape(row.breaker, now),

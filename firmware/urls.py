@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from firmware import access, equipment_views, link_views, views
+from firmware import access, equipment_views, lease_views, link_views, views
 
 urlpatterns = [
     path("robots/", views.Robots.as_view(), name="robots"),
     path("robots/<slug:slug>/", views.RobotDetail.as_view(), name="robot"),
     path("robots/<slug:slug>/state/", views.RobotStateView.as_view(), name="robot-state"),
+    path("robots/<slug:slug>/lease/", lease_views.Lease.as_view(), name="robot-lease"),
+    path("robots/<slug:slug>/lease/break/", lease_views.BreakLease.as_view(), name="robot-lease-break"),
     path("robots/<slug:slug>/link/", link_views.Link.as_view(), name="robot-link"),
     path("robots/<slug:slug>/link/reset/", link_views.LinkReset.as_view(), name="robot-link-reset"),
     path("robots/<slug:slug>/link/test/", link_views.LinkTest.as_view(), name="robot-link-test"),

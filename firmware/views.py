@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from accounts import journal, permissions
 from accounts.authentication import by_token
 from accounts.models import User
-from firmware import commands, orders, profile, reset, state, stop
+from firmware import commands, control, orders, profile, reset, state, stop
 from firmware.models import Command, Robot, RobotState, StopStatus
 from firmware.serializers import (
     CommandReply,
@@ -100,6 +100,15 @@ def for_person(user: User, robot: Robot, row: RobotState) -> dict[str, Any]:
     """The state document with this person's rights joined into `commands` and `reset`."""
     document = state.document(robot, row, timezone.now())
     rights = permissions.rights(user, robot)
+    if row.leased_to_another(user.pk, timezone.now()):
+        held = {"allowed": False, "code": "lease_held", "reason": control.words(row)}
+        kinds = profile.load_or_unusable(robot.profile).commands
+        moving = {
+            name
+            for name, verdict in document["commands"].items()
+            if kinds[name].kind == "motion" and verdict["allowed"]
+        }
+        document["commands"] |= dict.fromkeys(moving, held)
     missing = {"allowed": False, "code": "permission_denied"}
     if "robot.command" not in rights:
         refused = missing | {"reason": "Your role does not include robot.command."}

@@ -1,0 +1,89 @@
+"""One hand on the wheel: who may move a robot now. Kept in the robot's state row; everybody sees it.
+
+A free lease is taken by the first motion command, or on purpose. It ends by itself, by its holder, or is broken with a right
+and a reason. Stop, halt and reset never ask for it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounts import journal
+from accounts.journal import iso
+from accounts.models import JournalEntry, User
+from firmware import recorder, state
+from firmware.models import Robot, RobotState
+from robotctl.problems import Problem
+
+LEASE_S = 120.0  # without a renewal; pages renew theirs, and every motion command does
+
+
+def words(row: RobotState) -> str:
+    """Why somebody else may not move the robot."""
+    since = f" since {row.lease_since:%H:%M:%S} UTC" if row.lease_since else ""
+    return f"{row.lease_holder} holds control{since}."
+
+
+def take(robot: Robot, user: User) -> dict[str, Any]:
+    """Take the lease, or renew one's own. Raises Problem 409 `lease_held`."""
+    now = timezone.now()
+    with recorder.changing([robot.pk]) as rows:
+        row = rows[robot.pk]
+        if row.leased_to_another(user.pk, now):
+            raise Problem(409, "lease_held", words(row))
+        journal.record_all(_taken(row, user, now))
+    return state.lease_shape(row, now)
+
+
+def for_motion(robot: Robot, row: RobotState, user: User, now: datetime) -> None:
+    """Have `user` hold the lease for a motion command; `row` is locked by the caller. Raises Problem 409 `lease_held`.
+
+    Written only when it is new or half over: a command costs no second write.
+    """
+    if row.leased_to_another(user.pk, now):
+        raise Problem(409, "lease_held", words(row))
+    half = now + timedelta(seconds=LEASE_S / 2)
+    if row.leased(now) and row.lease_until is not None and row.lease_until > half:
+        return
+    with recorder.changing([robot.pk]) as rows:
+        journal.record_all(_taken(rows[robot.pk], user, now))
+
+
+def _taken(row: RobotState, user: User, now: datetime) -> list[JournalEntry]:
+    renewed = row.leased(now)
+    if not renewed:
+        row.lease_user_id, row.lease_holder, row.lease_since = user.pk, user.get_username(), now
+    row.lease_until = now + timedelta(seconds=LEASE_S)
+    slug = row.robot.slug
+    return [] if renewed else [journal.entry("lease.taken", slug, robot=slug, data={"until": iso(row.lease_until)})]
+
+
+def release(robot: Robot, user: User) -> dict[str, Any]:
+    """Give one's own lease back; nothing happens when nobody holds it. Raises Problem 409 `lease_held`."""
+    now = timezone.now()
+    with recorder.changing([robot.pk]) as rows:
+        row = rows[robot.pk]
+        if row.leased_to_another(user.pk, now):
+            raise Problem(409, "lease_held", f"{words(row)} Only its holder gives it back; it can be broken.")
+        if row.leased(now):
+            _free(row)
+            journal.record("lease.released", robot.slug, robot=robot.slug)
+    return state.lease_shape(row, now)
+
+
+def break_(robot: Robot, *, reason: str) -> dict[str, Any]:
+    """End somebody's lease. Motion under way goes on; who broke it may take it, or stop. Raises Problem 409 when it is free."""
+    now = timezone.now()
+    with recorder.changing([robot.pk]) as rows:
+        row = rows[robot.pk]
+        if not row.leased(now):
+            raise Problem(409, "lease_free", "Nobody holds control of this robot.")
+        data = {"holder": row.lease_holder, "since": iso(row.lease_since)}
+        _free(row)
+        journal.record("lease.broken", robot.slug, robot=robot.slug, reason=reason, data=data)
+    return state.lease_shape(row, now)
+
+
+def _free(row: RobotState) -> None:
+    row.lease_user_id, row.lease_holder, row.lease_since, row.lease_until = None, "", None, None

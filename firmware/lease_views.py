@@ -1,0 +1,52 @@
+"""`robots/{slug}/lease/`: who holds control, taking it, giving it back, breaking it."""
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import journal
+from firmware import control, state
+from firmware.serializers import LeaseReply, ReasonRequired
+from firmware.views import robot_or_404, signed_in
+from robotctl.problems import Problem
+
+
+class Lease(APIView):
+    """GET: who holds control. POST: take it, or renew one's own. DELETE: give it back. Changing it needs `robot.command`."""
+
+    @extend_schema(responses=LeaseReply)
+    def get(self, request: Request, slug: str) -> Response:
+        return Response(state.lease_shape(robot_or_404(request, slug).state, timezone.now()))
+
+    @extend_schema(request=None, responses=LeaseReply)
+    def post(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.command")
+        try:
+            return Response(control.take(robot, signed_in(request)))
+        except Problem as problem:
+            _refused(slug, problem.code)
+            raise
+
+    @extend_schema(responses=LeaseReply)
+    def delete(self, request: Request, slug: str) -> Response:
+        return Response(control.release(robot_or_404(request, slug, "robot.command"), signed_in(request)))
+
+
+class BreakLease(APIView):
+    """End somebody else's lease: needs `robot.break_lease` and a reason. Stops nothing."""
+
+    @extend_schema(request=ReasonRequired, responses=LeaseReply)
+    def post(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.break_lease")
+        given = ReasonRequired(data=request.data)
+        if not given.is_valid():
+            _refused(slug, "invalid")
+            raise exceptions.ValidationError(given.errors)
+        return Response(control.break_(robot, reason=given.validated_data["reason"]))
+
+
+def _refused(slug: str, code: str) -> None:
+    journal.record("lease.refused", slug, robot=slug, outcome=journal.Outcome.DENIED, data={"code": code})

@@ -1,0 +1,139 @@
+"""One hand on the wheel: who may move a robot, as the API tells it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import JournalEntry, User
+from firmware import control
+from firmware.models import Command, RobotState
+from robotctl.tests.fixtures import look, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/api/v1/robots/oht-01/lease/"
+FREE = {"holder": None, "since": None, "until": None}
+
+
+@pytest.fixture
+def dave(people: Any) -> User:
+    """A second operator."""
+    made: User = User.objects.create(username="dave", role_id="operator")
+    people["dave"] = made
+    return made
+
+
+def verbs() -> list[str]:
+    return list(JournalEntry.objects.filter(verb__startswith="lease.").order_by("pk").values_list("verb", flat=True))
+
+
+def verdicts(client: Any) -> dict[str, str | None]:
+    commands = client.get("/api/v1/robots/oht-01/state/").json()["commands"]
+    return {name: verdict["code"] for name, verdict in commands.items()}
+
+
+def test_the_first_motion_command_takes_a_free_lease_and_everybody_sees_it(api: Any, robots: Any, dave: User) -> None:
+    robot, simulator = robots()
+    assert api("bob").get(URL).json() == FREE
+    assert api("alice").send("oht-01", "move", {"target_m": 12}, wait_s=8).status_code == 201
+    told = api("bob").get(URL).json()
+    assert told["holder"] == "alice" and told["since"] < told["until"]
+    assert api("bob").get("/api/v1/robots/oht-01/state/").json()["lease"] == told
+
+    until(lambda: simulator.truth()["state"] == "IDLE")
+    look(robot)
+    refused = api("dave").send("oht-01", "move", {"target_m": 20})
+    assert (refused.status_code, refused.json()["code"]) == (409, "lease_held")
+    assert "alice holds control since" in refused.json()["detail"]
+    assert Command.objects.count() == 1
+    assert JournalEntry.objects.filter(verb="command.refused", data__code="lease_held").count() == 1
+
+
+def test_what_another_may_not_do_now_is_said_before_it_is_tried(api: Any, robots: Any, dave: User) -> None:
+    robots()
+    assert api("alice").post(URL).json()["holder"] == "alice"
+    assert verdicts(api("alice"))["move"] is None
+    assert verdicts(api("dave"))["move"] == "lease_held"
+    assert verdicts(api("bob"))["move"] == "permission_denied"
+
+
+def test_stop_halt_and_reset_ask_for_no_lease(api: Any, robots: Any, dave: User) -> None:
+    robots()
+    api("alice").send("oht-01", "move", {"target_m": 90}, wait_s=8)
+    assert api("dave").send("oht-01", "halt", wait_s=8).json()["status"] == "confirmed"
+    result = api("bob").post("/api/v1/robots/oht-01/stop/", {}, format="json").json()["results"][0]
+    assert result["status"] == "confirmed"
+    answer = api("erin").post("/api/v1/robots/oht-01/stop/reset/", {"reason": "clear"}, format="json")
+    assert answer.status_code == 200
+
+
+def test_its_holder_renews_it_and_gives_it_back_and_nobody_else_does(api: Any, robots: Any, dave: User) -> None:
+    robots()
+    first = api("alice").post(URL).json()
+    again = api("alice").post(URL).json()
+    assert again["since"] == first["since"] and again["until"] > first["until"]
+    for method in ("post", "delete"):
+        answer = getattr(api("dave"), method)(URL)
+        assert (answer.status_code, answer.json()["code"]) == (409, "lease_held")
+    assert api("alice").delete(URL).json() == FREE
+    assert api("alice").delete(URL).json() == FREE
+    assert api("dave").post(URL).json()["holder"] == "dave"
+    assert verbs() == ["lease.taken", "lease.refused", "lease.released", "lease.taken"]
+
+
+def test_it_ends_by_itself_and_every_motion_command_keeps_it(api: Any, robots: Any, dave: User) -> None:
+    robots()
+    api("alice").post(URL)
+    RobotState.objects.update(lease_until=timezone.now() + timedelta(seconds=control.LEASE_S / 4))
+    api("alice").send("oht-01", "move", {"target_m": 11}, wait_s=8)
+    until = RobotState.objects.get().lease_until
+    assert until is not None and until - timezone.now() > timedelta(seconds=control.LEASE_S / 2)
+    RobotState.objects.update(lease_until=timezone.now())
+    assert api("bob").get(URL).json() == FREE
+    assert api("dave").post(URL).json()["holder"] == "dave"
+
+
+def test_breaking_it_needs_a_right_and_a_reason_and_is_told(api: Any, robots: Any, dave: User) -> None:
+    robots()
+    nobody = api("erin").post(f"{URL}break/", {"reason": "shift change"}, format="json")
+    assert (nobody.status_code, nobody.json()["code"]) == (409, "lease_free")
+    api("alice").post(URL)
+    assert api("dave").post(f"{URL}break/", {"reason": "mine"}, format="json").status_code == 403
+    without = api("erin").post(f"{URL}break/", {}, format="json")
+    assert (without.status_code, list(without.json()["errors"])) == (400, ["reason"])
+    assert api("erin").post(f"{URL}break/", {"reason": "shift change"}, format="json").json() == FREE
+    entry = JournalEntry.objects.get(verb="lease.broken")
+    assert (entry.reason, entry.data["holder"], entry.robot) == ("shift change", "alice", "oht-01")
+    assert api("dave").send("oht-01", "move", {"target_m": 12}, wait_s=8).status_code == 201
+
+
+def test_may_the_stranger(api: Any, robots: Any) -> None:
+    robots()
+    for name, seen, changed in ((None, 401, 401), ("charlie", 404, 404), ("bob", 200, 403)):
+        assert api(name).get(URL).status_code == seen
+        assert api(name).post(URL).status_code == api(name).delete(URL).status_code == changed
+        assert api(name).post(f"{URL}break/", {"reason": "x"}, format="json").status_code == changed
+    assert RobotState.objects.get().lease_holder == ""
+
+
+def test_of_many_who_reach_for_it_at_once_one_gets_it(api: Any, robots: Any, dave: User) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connections
+
+    robots()
+    clients = [api(name) for name in ("alice", "dave", "erin", "ada") for _ in range(2)]
+
+    def reach(client: Any) -> int:
+        try:
+            return int(client.send("oht-01", "move", {"target_m": 12}).status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(reach, clients))
+    holder = RobotState.objects.get().lease_holder
+    assert set(Command.objects.values_list("requested_by__username", flat=True)) == {holder}
+    assert statuses.count(201) == Command.objects.count() >= 1
+    assert verbs().count("lease.taken") == 1
