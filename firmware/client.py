@@ -213,7 +213,7 @@ class RobotClient:
         self._beats[name] = (beat, since if stands else began_at, began_at)
         if stands and began_at - since > read.frozen_after_s:
             what = "has been missing" if beat is None else "has not changed"
-            raise Frozen(f"Its values are frozen: {read.alive} {what} for {began_at - since:.0f} s.")
+            raise Frozen(f"Its values are frozen: {read.alive} {what} for {began_at - since:.0f} s.", since=since)
 
     def _shown(self, value: Any) -> Any:
         """A value as people may see it: a text that repeats a credential does not."""

@@ -19,6 +19,7 @@ from firmware.errors import BadProfile
 from firmware.language.kind import Profile
 from firmware.models import Command, Robot, RobotState
 from firmware.orders import Order
+from robotctl import problems
 from robotctl.problems import Problem
 
 KEY_LIVES = timedelta(hours=24)
@@ -43,8 +44,8 @@ def refusals(robot: Robot, name: str, params: Any, reason: str = "") -> Iterator
     try:
         yield
     except exceptions.APIException as refusal:
-        code = refusal.code if isinstance(refusal, Problem) else "invalid"
-        data = {"name": name, "params": params, "code": code, "detail": str(refusal.detail)[:500]}
+        told = problems.body(refusal)
+        data = {"name": name, "params": params, "code": told["code"], "detail": told["detail"][:500]}
         journal.record("command.refused", name[:60], robot=robot.slug, outcome=Outcome.DENIED, reason=reason, data=data)
         raise
 

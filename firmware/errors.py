@@ -55,9 +55,13 @@ class NotReached(BadReply):
 
 
 class Frozen(FirmwareError):
-    """It answers, but what must change with every fresh measurement stands still: what it says is old."""
+    """It answers, but what must change with every fresh measurement stands still since `since` (epoch s): what it says is old."""
 
     code = "frozen"
+
+    def __init__(self, detail: str, *, since: float) -> None:
+        super().__init__(detail)
+        self.since = since
 
 
 class Rejected(FirmwareError):

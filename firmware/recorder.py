@@ -93,6 +93,8 @@ def apply(row: RobotState, contact: Contact) -> list[JournalEntry]:
     row.last_attempt_at = max(row.last_attempt_at or contact.at, contact.at)
     spec = profile.load_or_unusable(row.robot.profile)
     if contact.error is not None:
+        if isinstance(contact.error, Frozen):
+            _take_back(row, spec, contact.read, contact.error.since)
         return _failed(row, contact.error, contact.at, of_state=contact.read == spec.state_read)
     seen = contact.observation
     assert seen is not None
@@ -149,6 +151,14 @@ def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bo
         return []
     data = {"probes": row.breaker_probes, "next_probe_at": iso(row.next_probe_at), "error": row.last_error}
     return [journal.entry("breaker.probed", slug, robot=slug, outcome=journal.Outcome.FAILED, data=data)]
+
+
+def _take_back(row: RobotState, spec: Profile, read: str, since: float) -> None:
+    """Values that were read while the robot's heartbeat stood still are as old as its last beat."""
+    for name, _ in spec.fields_of(read):
+        if name in row.readings:
+            row.readings[name][1] = min(row.readings[name][1], since)
+    row.readings |= {name: list(reading) for name, reading in conditions.derived(spec, row.readings).items()}
 
 
 def _breaker_opened(row: RobotState) -> list[JournalEntry]:

@@ -50,6 +50,7 @@ class StopResult:
     seen: list[Observation] = field(default_factory=list)
     latched: bool = False  # the latch is committed
     written: bool = False  # what came of it is, too
+    counted: int = 0  # attempts that are in the robot's row
 
     def shape(self) -> dict[str, Any]:
         """`{"robot","status","sent_at","confirmed_at","elapsed_ms","attempts","detail"}`"""
@@ -75,8 +76,8 @@ def stop_robots(robots: list[Robot], *, by: str, reason: str = "") -> list[StopR
     stopping.begin(robot.slug for robot in robots)
     wire = {threads.start(threads.stops, _stop_one, result): result for result in results}
     book = threads.start(threads.records, _write_down, wire, by, reason, began_at)
-    finished, _ = wait(wire, timeout=WIRE_WITHIN_S)
-    while not all(wire[future].written for future in finished) and not book.done():
+    wait(wire, timeout=WIRE_WITHIN_S)
+    while not all(result.written for result in results) and not book.done():
         if time.time() > began_at + ANSWER_WITHIN_S:
             break
         time.sleep(0.005)
@@ -94,11 +95,15 @@ def _write_down(wire: dict[Future[None], StopResult], by: str, reason: str, bega
             log.error("stop.given_up_recording", robots=[result.robot.slug for result in results])
             return  # the door stays shut (see stopping.py)
         time.sleep(WRITE_AGAIN_S)
-    pending = set(wire)
+    pending, told = set(wire), False
     while pending:
         finished, pending = wait(pending, timeout=GATHER_S)
-        if finished:
-            record_results([wire[future] for future in finished])
+        due = [wire[future] for future in finished]
+        if not told and time.time() > began_at + WIRE_WITHIN_S:
+            due += [wire[future] for future in pending]  # whoever asked is answered now: so is the record
+            told = True
+        if due:
+            record_results(due)
 
 
 def _stop_one(result: StopResult) -> None:
@@ -160,17 +165,23 @@ def _read_back(client: RobotClient, result: StopResult) -> None:
 
 
 def _latch(results: list[StopResult], by: str, reason: str, began_at: float) -> bool:
-    """Latch the robots and journal the request, in one transaction. Whether that was written."""
+    """Latch the robots and journal the request, in one transaction. Whether that was written.
+
+    A stop that is not confirmed yet keeps who asked for it first, and when: that is how long the robot has not stopped.
+    """
     slugs = [result.robot.slug for result in results]
     try:
         with recorder.changing(result.robot.pk for result in results) as rows:
             for row in rows.values():
+                if not row.stop_latched or row.stop_status == StopStatus.CONFIRMED:
+                    row.stop_by, row.stop_at, row.stop_reason = by, _time(began_at), reason
+                    row.stop_attempts = 0
                 row.stop_latched, row.stop_status = True, StopStatus.NOT_CONFIRMED
-                row.stop_by, row.stop_at, row.stop_reason = by, _time(began_at), reason
                 row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
                 row.resetting_until = None  # a reset under way does not undo this stop
                 row.quiet_until = None  # nor does a register write keep the robot from being read
-                row.stop_attempts = 0
+            for result in results:
+                _count(rows[result.robot.pk], result)
             journal.record_all([journal.entry("stop.requested", slug, robot=slug, reason=reason) for slug in slugs])
     except DatabaseError as error:
         log.warning("stop.not_recorded_yet", robots=slugs, error=str(error))
@@ -205,7 +216,7 @@ def _record_one(row: RobotState, result: StopResult) -> list[JournalEntry]:
         return []
     if row.stop_at is not None and result.began_at < row.stop_at.timestamp() - 0.001:
         return []  # of an earlier press; the later one has its own results
-    row.stop_attempts += result.attempts
+    _count(row, result)
     row.stop_sent_at = _time(result.sent_at) or row.stop_sent_at
     row.stop_answered_at = _time(result.answered_at) or row.stop_answered_at
     told = []
@@ -216,12 +227,19 @@ def _record_one(row: RobotState, result: StopResult) -> list[JournalEntry]:
         return told  # the reading itself has just confirmed it
     if confirmed_at is not None:
         return [*told, recorder.confirm_stop(row, confirmed_at)]
-    first, changed = row.stop_attempts == result.attempts, row.stop_status != result.status
+    first, changed = result.latched and not result.written, row.stop_status != result.status
     row.stop_status = result.status
-    if first or changed:  # a standing order is journalled when something is new, not with every try
+    if first or changed:  # every press has its row; a standing order when something is new, not with every try
         outcome = journal.Outcome.UNKNOWN if result.status == StopStatus.SENT else journal.Outcome.FAILED
         slug, data = row.robot.slug, {"attempts": row.stop_attempts}
         told.append(
             journal.entry(f"stop.{result.status}", slug, robot=slug, outcome=outcome, reason=result.detail, data=data)
         )
     return told
+
+
+def _count(row: RobotState, result: StopResult) -> None:
+    """Add the attempts that were made since this result was last written."""
+    attempts = result.attempts
+    row.stop_attempts += attempts - result.counted
+    result.counted = attempts

@@ -26,6 +26,7 @@ from firmware.serializers import (
     StateReply,
     StopReplies,
 )
+from robotctl import problems
 from robotctl.problems import Problem
 from robotctl.text import clean
 
@@ -182,7 +183,8 @@ def _command_wanted(request: Request, slug: str) -> dict[str, Any]:
         given = CommandRequest(data=request.data)
         given.is_valid(raise_exception=True)
     except exceptions.APIException as error:
-        data = {"code": "invalid", "detail": str(error.detail)[:500]}
+        told = problems.body(error)
+        data = {"code": told["code"], "detail": told["detail"][:500]}
         journal.record("command.refused", robot=slug, outcome=journal.Outcome.DENIED, data=data)
         raise
     wanted: dict[str, Any] = given.validated_data

@@ -97,6 +97,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self.session_key, self.token_digest = ticket.session_key, ticket.token_id or ""
         else:
             headers = dict(self.scope.get("headers", []))
+            if b"origin" not in headers:
+                return protocol.NOT_SIGNED_IN  # no browser: programs use a ticket
             if not _same_origin(headers):
                 return protocol.WITHDRAWN
             self.session_key = _session_cookie(headers)
@@ -268,10 +270,7 @@ class NowhereConsumer(AsyncWebsocketConsumer):
 
 def _same_origin(headers: dict[bytes, bytes]) -> bool:
     """A browser tells where the page came from; it must be one of our hosts, and the very host that is asked."""
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    if not origin:
-        return False  # programs use a ticket
-    host = urlsplit(origin)
+    host = urlsplit(headers[b"origin"].decode("latin-1"))
     asked = headers.get(b"host", b"").decode("latin-1")
     return host.netloc == asked and validate_host((host.hostname or "").lower(), settings.ALLOWED_HOSTS)
 

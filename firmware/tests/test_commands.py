@@ -109,6 +109,18 @@ def test_a_body_that_is_not_json_is_a_problem_not_a_crash(api: Any, robots: Any)
     assert "command.refused" in verbs()
 
 
+@pytest.mark.parametrize(
+    "body", [[], "x", {"name": ["move"]}, {"name": "move", "params": {}, "wait_s": 31}, {"name": "jump"}]
+)
+def test_a_refusal_is_journalled_in_the_words_that_its_sender_gets(body: Any, api: Any, robots: Any) -> None:
+    robots()
+    answer = api("alice").post("/api/v1/robots/oht-01/commands/", body, format="json", headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 400
+    told = JournalEntry.objects.get(verb="command.refused").data
+    assert (told["code"], told["detail"]) == (answer.json()["code"], answer.json()["detail"])
+    assert "ErrorDetail" not in str(told)
+
+
 def test_a_disabled_robot_takes_no_commands_and_says_so(api: Any, robots: Any) -> None:
     robots()
     Robot.objects.update(enabled=False)

@@ -146,6 +146,7 @@ def test_a_frozen_robot_is_there_but_its_values_grow_old_and_its_link_says_so(te
     poll(record)
     seen = document(record)
     assert (seen["link"]["last_error_code"], seen["link"]["failures"]) == ("frozen", 2)
+    assert seen["link"]["breaker"]["state"] == "closed"
     assert "beat has not changed for" in seen["link"]["last_error"]
     assert seen["mode"] == "degraded"
     assert seen["link"]["last_contact_at"] > before["link"]["last_contact_at"]
@@ -161,6 +162,22 @@ def test_a_frozen_robot_is_there_but_its_values_grow_old_and_its_link_says_so(te
     seen = document(record)
     assert (seen["mode"], seen["link"]["last_error_code"]) == ("online", None)
     assert (seen["machine_state"]["value"], seen["readings"]["position_m"]["value"]) == ("idle", 2.0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_once_it_is_known_to_be_frozen_its_values_are_as_old_as_its_last_beat(telling: Telling) -> None:
+    robot, _ = telling(state={"st": "RUN", "beat": 7, "x": 1000})
+    record = registered("freezing-kind", robot, kind_text(ALIVE, POSITION))
+    poll(record)
+    last_beat = document(record)["machine_state"]["observed_at"]
+    time.sleep(0.2)
+    poll(record)  # not yet known: it counts as read now
+    assert document(record)["machine_state"]["observed_at"] > last_beat
+    time.sleep(0.2)
+    poll(record)
+    seen = document(record)
+    assert seen["link"]["last_error_code"] == "frozen"
+    assert seen["machine_state"]["observed_at"] == seen["readings"]["position_m"]["observed_at"] == last_beat
 
 
 def test_a_heartbeat_that_is_missing_tells_no_more_than_one_that_stands_still(telling: Telling) -> None:

@@ -91,6 +91,33 @@ def test_a_robot_that_comes_back_is_stopped_by_the_standing_order(api: Any, robo
     assert verbs("stop.")[-1] == "stop.confirmed"
 
 
+def test_what_a_stop_answers_is_what_the_state_shows_while_the_first_try_still_hangs(api: Any, robots: Any) -> None:
+    _, simulator = robots()
+    simulator.fault("hang")
+    result = press(api("bob"))
+    shown = state_of(api("bob"))["stop"]
+    assert (result["status"], result["attempts"]) == (shown["status"], shown["attempts"]) == ("not_confirmed", 1)
+    assert verbs("stop.") == ["stop.requested", "stop.not_confirmed"]
+
+
+def test_each_press_has_its_outcome_and_the_first_keeps_its_time(api: Any, robots: Any, polling: Any) -> None:
+    _, simulator = robots()
+    simulator.fault("hang")
+    press(api("bob"), reason="first")
+    began = RobotState.objects.get().stop_at
+    press(api("alice"), reason="second")
+    row = RobotState.objects.get()
+    assert (row.stop_by, row.stop_reason, row.stop_at) == ("bob", "first", began)
+    assert verbs("stop.") == ["stop.requested", "stop.not_confirmed"] * 2
+    polling()
+    simulator.clear()
+    until(lambda: RobotState.objects.get().stop_status == "confirmed", timeout_s=15)
+    took_s = JournalEntry.objects.get(verb="stop.confirmed").data["took_s"]
+    assert began is not None and took_s > 2 * stop.WIRE_WITHIN_S - 1  # from the first press on
+    press(api("alice"), reason="to be sure")
+    assert RobotState.objects.get().stop_by == "alice"  # it stood: this is a stop of its own
+
+
 def test_a_hanging_robot_keeps_nobody_from_the_others(api: Any, robots: Any) -> None:
     _, hanging = robots("oht-01")
     robots("oht-02")

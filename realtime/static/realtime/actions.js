@@ -7,7 +7,7 @@ import { mayCommand } from "./truth.js";
 const RESET_WITHIN_MS = 20_000;
 const SHOWN_FOR_MS = 60_000;
 
-/** @typedef {{rights: Set<string>, now: number, connected: boolean}} Standing */
+/** @typedef {{rights: Set<string>, now: number, connected: boolean, ended?: boolean, heldBy?: string|null}} Standing */
 
 /** One command's form. */
 export class CommandForm {
@@ -58,7 +58,12 @@ export class CommandForm {
   async submit(event) {
     event.preventDefault();
     const checks = [...this.fields.values()].map((field) => field.check());
-    if (this.busy || this.button.disabled || checks.includes(false)) return;
+    if (this.busy || this.button.disabled) return;
+    if (checks.includes(false)) {
+      this.sent = null; // what became of the one before is no answer to this one
+      this.say("");
+      return;
+    }
     const params = Object.fromEntries([...this.fields].map(([name, field]) => [name, field.value]).filter(([, value]) => value !== null));
     this.busy = true;
     this.sent = null;

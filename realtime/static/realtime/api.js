@@ -14,7 +14,7 @@ export class NoAnswer extends Error {
 }
 
 /**
- * @param {"GET"|"POST"} method
+ * @param {"GET"|"POST"|"DELETE"} method
  * @param {string} path below /api/v1/
  * @param {{body?: Object, timeoutMs?: number}} [options]
  * @returns {Promise<Answer>}

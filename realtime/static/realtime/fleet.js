@@ -121,7 +121,8 @@ function renderCondition(tile, doc, verdict, now) {
 }
 
 function latchWords(doc, verdict) {
-  if (!doc.stop.latched) return doc.lease.holder ? `held by ${doc.lease.holder}` : "";
+  const held = truth.holder(doc, live.serverNow());
+  if (!doc.stop.latched) return held ? `held by ${held}` : "";
   const stopped = verdict.word.startsWith("Stop") ? "" : "stopped ";
   const trying = doc.stop.status === "confirmed" ? "" : ` · try ${doc.stop.attempts}`;
   return `${stopped}by ${doc.stop.by} ${truth.clock(doc.stop.at)}${trying}`;

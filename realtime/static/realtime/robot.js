@@ -2,6 +2,7 @@
 import { call, NoAnswer, words } from "./api.js";
 import { CommandForm, ResetForm } from "./actions.js";
 import { Commands, life } from "./commands.js";
+import { Control } from "./control.js";
 import { data, flag, make, part, text } from "./dom.js";
 import { banner, start } from "./page.js";
 import { Rail } from "./rail.js";
@@ -24,6 +25,7 @@ const { live, stops } = start({ topics: [topic], resumeFrom: boot.story[0]?.id ?
 const commands = new Commands(boot.last_commands, MOST_COMMANDS);
 const forms = Object.entries(boot.commands).map(([name, spec]) => new CommandForm(slug, name, spec, commands, render));
 const reset = new ResetForm(slug, render);
+const control = new Control(slug, boot.user, render);
 const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1 }) : null;
 
 by("link-reset").addEventListener("click", askAgain);
@@ -99,12 +101,9 @@ function renderCondition(now) {
   text(part(block, "shape"), verdict.shape);
   text(part(block, "word"), verdict.word);
   const mode = truth.modeNow(doc, now);
-  const why = verdict.word === "No news" ? "this page has no connection; what the robot does is not known here" : truth.modeWords(mode);
+  const why = verdict.word === "No news" ? "this page has no connection; what the robot does is not known here" : truth.modeWords(mode, doc.link);
   text(part(block, "since"), mode === "online" ? "" : `· ${why}`);
   text(part(block, "latch"), latchWords());
-  const lease = part(block, "lease");
-  lease.hidden = !doc.lease.holder;
-  if (doc.lease.holder) text(lease, `Control: ${doc.lease.holder}${doc.lease.until ? ` until ${truth.clock(doc.lease.until)}` : ""}`);
 }
 
 function latchWords() {
@@ -128,7 +127,7 @@ function renderReadings(now) {
     text(row.cells[3], truth.span(seen.ageS));
     flag(row.cells[3], "is-old", seen.quality !== "live");
     text(row.cells[4], seen.observedAt ? truth.clock(seen.observedAt) : "never");
-    row.cells[4].title = truth.absolute(seen.observedAt);
+    row.cells[3].title = row.cells[4].title = truth.absolute(seen.observedAt);
     flag(row, "is-stale", seen.quality !== "live");
     // A kind of robot tells more than one of its firmwares: what this one has never told is named below, in one line.
     row.hidden = seen.quality === "never" && !reading.tile;
@@ -194,7 +193,9 @@ function fact(name, words, title = "") {
 
 // --- action ----------------------------------------------------------------------------------------------------------
 function renderActions(now) {
-  const standing = { rights, now, connected: live.connected };
+  const held = truth.holder(doc, now);
+  const standing = { rights, now, connected: live.connected, ended: live.truth.kind === "ended", heldBy: held === boot.user ? null : held };
+  control.render(doc, standing);
   for (const form of forms) form.render(doc, standing);
   reset.render(doc, standing);
 }

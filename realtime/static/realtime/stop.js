@@ -7,7 +7,7 @@
  *
  * @typedef {{status: string, elapsedS: number|null, detail: string}} Result
  * @typedef {{name: string, pressedAt: number, tries: number, trouble: string, refused: boolean,
- *            results: Map<string, Result>|null, doneAt: number|null}} Order
+ *            results: Map<string, Result>|null, takenAt: number, doneAt: number|null}} Order
  */
 import { call, NoAnswer, words } from "./api.js";
 import { flag, text } from "./dom.js";
@@ -17,6 +17,8 @@ const ANSWER_WITHIN_MS = 5_000;
 const SHOWN_FOR_MS = 30_000;
 const TICK_MS = 100;
 const CLOCK_SLACK_MS = 1_000;
+const DOCUMENT_SLACK_MS = 100;
+const OVER = ["confirmed", "reset", "left"];
 const MOST_NAMES = 3;
 
 export class Stops {
@@ -63,7 +65,7 @@ export class Stops {
 
   /** @param {string} name "*" or a robot */
   press(name) {
-    const order = { name, pressedAt: Date.now(), tries: 0, trouble: "", refused: false, results: null, doneAt: null };
+    const order = { name, pressedAt: Date.now(), tries: 0, trouble: "", refused: false, results: null, takenAt: 0, doneAt: null };
     this.orders.set(name, order);
     this.show(order);
     this.send(order);
@@ -96,6 +98,7 @@ export class Stops {
   taken(order, results, triedAt) {
     const beforeS = (triedAt - order.pressedAt) / 1000;
     order.trouble = "";
+    order.takenAt = Date.now();
     order.results = new Map(
       results.map((one) => [one.robot, { status: one.status, detail: one.detail, elapsedS: one.status === "confirmed" ? beforeS + one.elapsed_ms / 1000 : null }]),
     );
@@ -107,19 +110,28 @@ export class Stops {
   see(doc) {
     for (const order of this.orders.values()) {
       const result = order.results?.get(doc.robot);
-      if (!result || order.doneAt !== null || result.status === "confirmed") continue;
-      this.compare(order, result, doc.stop);
-      this.settle(order);
+      if (!result || result.status === "reset" || result.status === "left") continue;
+      const before = result.status;
+      this.compare(order, result, doc);
+      if (result.status !== before || order.doneAt === null) this.settle(order);
     }
   }
 
-  compare(order, result, stop) {
-    const pressedAt = order.pressedAt + (this.live ? this.live.serverNow() - Date.now() : 0);
+  /** What was confirmed is followed as well: a note does not say "stopped" of a robot that was reset, or left its stop. */
+  compare(order, result, doc) {
+    const { stop } = doc;
+    const aheadMs = this.live ? this.live.serverNow() - Date.now() : 0;
+    const pressedAt = order.pressedAt + aheadMs;
     if (!stop.latched) {
-      result.status = "reset";
-    } else if (Date.parse(stop.at) >= pressedAt - CLOCK_SLACK_MS) {
-      result.status = stop.status;
-      if (stop.status === "confirmed") result.elapsedS = Math.max(0, (Date.parse(stop.confirmed_at) - pressedAt) / 1000);
+      // A document from before the server took the order knows nothing of it.
+      if (Date.parse(doc.at) > order.takenAt + aheadMs + DOCUMENT_SLACK_MS) result.status = "reset";
+    } else if (stop.left_at && Date.parse(stop.left_at) > pressedAt) {
+      result.status = "left";
+    } else if (result.status !== "confirmed" && stop.status !== "confirmed") {
+      result.status = stop.status ?? result.status;
+    } else if (result.status !== "confirmed" && Date.parse(stop.confirmed_at) >= pressedAt - CLOCK_SLACK_MS) {
+      result.status = "confirmed";
+      result.elapsedS = Math.max(0, (Date.parse(stop.confirmed_at) - pressedAt) / 1000);
     }
   }
 
@@ -141,16 +153,17 @@ export class Stops {
   }
 
   settle(order) {
-    if (open(order).length === 0) order.doneAt = Date.now();
-    this.show(order);
+    if (open(order).length === 0) order.doneAt ??= Date.now();
+    const all = [...order.results.values()];
+    if (all.length && all.every((result) => result.status === "reset")) this.forget(order.name);
+    else this.show(order);
   }
 
   // --- what is shown -----------------------------------------------------------------------------------------------
   tick() {
     for (const [name, order] of this.orders) {
       if (order.doneAt !== null && Date.now() - order.doneAt > SHOWN_FOR_MS) {
-        this.orders.delete(name);
-        this.clear(name);
+        this.forget(name);
       } else if (order.doneAt === null) {
         this.show(order);
       }
@@ -170,7 +183,9 @@ export class Stops {
     }
   }
 
-  clear(name) {
+  forget(name) {
+    this.orders.delete(name);
+    for (const button of document.querySelectorAll(`[data-stop="${CSS.escape(name)}"]`)) flag(button, "pressed", false);
     this.each(name, (note) => {
       text(note, this.notes.get(note) ?? "");
       note.title = "";
@@ -185,7 +200,7 @@ export class Stops {
 
 /** The robots of an order that are not confirmed stopped. @param {Order} order */
 function open(order) {
-  return [...(order.results ?? [])].filter(([, result]) => result.status !== "confirmed" && result.status !== "reset");
+  return [...(order.results ?? [])].filter(([, result]) => !OVER.includes(result.status));
 }
 
 /**
@@ -202,6 +217,8 @@ export function line(order, connected = true) {
   if (unconfirmed.length) return [`■ ${names(order, unconfirmed)} · ${connected ? "trying again" : "no connection, asking again"} · ${waited}`, "critical"];
   const all = [...order.results.values()];
   if (all.length === 0) return ["there is no robot to stop", "done"];
+  const left = [...order.results].filter(([, result]) => result.status === "left").map(([robot]) => robot);
+  if (left.length) return [`■ ${left.slice(0, MOST_NAMES).join(", ")} left the stop without a reset`, "critical"];
   const confirmed = all.filter((result) => result.status === "confirmed");
   if (confirmed.length < all.length) return [`${confirmed.length} of ${all.length} confirmed stopped · the rest was reset`, "done"];
   const slowest = Math.max(...all.map((result) => result.elapsedS ?? 0)).toFixed(2);

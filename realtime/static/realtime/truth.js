@@ -77,19 +77,22 @@ export function modeNow(doc, now) {
  * whether this page still knows the robot.
  * @param {RobotDocument} doc
  * @param {string} name
- * @param {{rights: Set<string>, now: number, connected: boolean, motion: boolean}} with_
+ * @param {{rights: Set<string>, now: number, connected: boolean, motion: boolean, ended?: boolean, heldBy?: string|null}} with_
+ *   heldBy: the other person who holds control
  * @returns {Verdict}
  */
-export function mayCommand(doc, name, { rights, now, connected, motion }) {
+export function mayCommand(doc, name, { rights, now, connected, motion, ended = false, heldBy = null }) {
   if (!rights.has("robot.command")) return no("permission_denied", "Your role does not include commands.");
+  if (ended) return no("signed_out", "You are signed out.");
   if (!connected) return no("not_connected", "No connection to the server: this page does not know the robot's state.");
   const verdict = doc.commands?.[name] ?? no("unknown", "The server has not said whether this is allowed.");
   if (!verdict.allowed) return verdict;
   const mode = modeNow(doc, now);
-  if (motion && mode !== "online") return no("mode_forbids", `The robot is ${mode}: ${modeWords(mode)}.`);
+  if (motion && mode !== "online") return no("mode_forbids", `The robot is ${mode}: ${modeWords(mode, doc.link)}.`);
   if (motion && see(doc.machine_state, now).quality !== "live") {
     return no("state_forbids", "The robot's state is not live; motion needs to know it.");
   }
+  if (motion && heldBy) return no("lease_held", `${heldBy} holds control since ${clock(doc.lease.since, now)}.`);
   return verdict;
 }
 
@@ -101,8 +104,12 @@ function no(code, reason) {
 /**
  * What a mode means, in words.
  * @param {string} mode
+ * @param {{failures: number, last_contact_at: string|null}|null} [link] without a failure, silence is ours and not the robot's
  */
-export function modeWords(mode) {
+export function modeWords(mode, link = null) {
+  if (link?.failures === 0 && link.last_contact_at && (mode === "degraded" || mode === "offline")) {
+    return "it has not been asked: the poll process may be down";
+  }
   return {
     online: "it answers",
     degraded: "it does not answer as it should",
@@ -197,4 +204,9 @@ export function nextProbe(doc, now) {
   if (state === "closed" || !at) return "";
   const left = (Date.parse(at) - now) / 1000;
   return left > 0 ? `next try in ${Math.ceil(left)} s` : "trying now";
+}
+
+/** Who holds control now: a lease ends by itself, news or not. @param {RobotDocument} doc @param {number} now */
+export function holder(doc, now) {
+  return doc.lease.holder && Date.parse(doc.lease.until) > now ? doc.lease.holder : null;
 }
