@@ -75,6 +75,7 @@ def console(second_web: Console) -> Console:
         (pid,) = second_web.system.pids(f"--port {robot['port']} ")
         second_web.simulators[robot["slug"]] = SimulatedRobot(pid)
     second_web.start_web()
+    second_web.system.free_control()
     return second_web
 
 

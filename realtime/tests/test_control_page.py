@@ -19,19 +19,11 @@ def other(browser: Browser) -> Any:
     context.close()
 
 
-def free(page: Page, console: Any) -> None:
-    """Nobody holds control any more."""
-    calm(page, console)
-    system = console.system
-    if system.call("viewer", "GET", f"robots/{ROBOT}/lease/").json()["holder"]:
-        assert system.call("engineer", "POST", f"robots/{ROBOT}/lease/break/", {"reason": "test"}).status_code == 200
-
-
 def test_one_holds_control_the_other_sees_why_not_and_an_engineer_may_break_it(
     page: Page, other: Page, console: Any
 ) -> None:
     open_robot(page, console, "operator")
-    free(page, console)
+    calm(page, console)
     expect(page.locator("#control-who")).to_have_text(re.compile("^Nobody holds control"))
     page.get_by_role("button", name="Take control").click()
     expect(page.locator("#control-who")).to_have_text(re.compile("^Control: you, until"))
@@ -56,7 +48,7 @@ def test_one_holds_control_the_other_sees_why_not_and_an_engineer_may_break_it(
 
 def test_a_note_does_not_say_stopped_of_a_robot_that_was_reset(page: Page, console: Any) -> None:
     open_robot(page, console, "engineer")
-    free(page, console)
+    calm(page, console)
     note = page.locator(f'[data-stop-note="{ROBOT}"]')
     before = note.text_content()
     page.locator(f'[data-stop="{ROBOT}"]').click()
@@ -74,7 +66,7 @@ def test_a_note_does_not_say_stopped_of_a_robot_that_was_reset(page: Page, conso
 
 def test_a_robot_that_left_its_stop_is_said_to_have_left_it(page: Page, console: Any) -> None:
     open_robot(page, console, "engineer")
-    free(page, console)
+    calm(page, console)
     note = page.locator(f'[data-stop-note="{ROBOT}"]')
     page.locator(f'[data-stop="{ROBOT}"]').click()
     expect(note).to_have_text(re.compile("confirmed stopped"))

@@ -88,6 +88,12 @@ class System:
         answer = requests.get(url, timeout=5) if body is None else requests.post(url, json=body, timeout=5)
         return answer.json()
 
+    def free_control(self) -> None:
+        """Nobody holds control of any robot."""
+        for robot in self.demo:
+            if self.state(robot["slug"])["lease"]["holder"]:
+                self.call("engineer", "POST", f"robots/{robot['slug']}/lease/break/", {"reason": "next test"})
+
     def pids(self, words: str) -> list[int]:
         """The processes of this system whose command line holds `words`."""
         import psutil
