@@ -59,8 +59,19 @@ def note(request: HttpRequest, exc: Exception) -> None:
             return
         data["count"] = count
     journal.record(
-        verb, f"{request.method} {request.path}", outcome=journal.Outcome.DENIED, reason=str(exc)[:200], data=data
+        verb,
+        f"{request.method} {request.path}",
+        robot=_robot(request) if verb in ("access.denied", "access.hidden") else "",
+        outcome=journal.Outcome.DENIED,
+        reason=str(exc)[:200],
+        data=data,
     )
+
+
+def _robot(request: HttpRequest) -> str:
+    """The robot that the address names. It exists: of what does not, nobody is refused anything."""
+    match = getattr(request, "resolver_match", None)
+    return str(match.kwargs.get("slug", ""))[:40] if match is not None and "robots/" in match.route else ""
 
 
 class Strangers:

@@ -19,6 +19,7 @@ from firmware.errors import BadProfile
 from firmware.language.kind import Profile
 from firmware.models import Command, Robot, RobotState
 from firmware.orders import Order
+from firmware.telling import tell
 from robotctl import problems
 from robotctl.problems import Problem
 
@@ -81,7 +82,7 @@ def _accept(
             created_at=now,
             deadline_at=now + timedelta(seconds=order.deadline_s),
         )
-        execution.tell("command.accepted", command, outcome=Outcome.OK)
+        tell("command.accepted", command, outcome=Outcome.OK)
         transaction.on_commit(lambda: running.start(command.pk))
     return command, True
 

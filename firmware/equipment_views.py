@@ -10,10 +10,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from firmware import commands, drift, equipment, equipment_shapes, orders, profile, state
+from firmware.command_views import accepted
 from firmware.language.equipment import Registers as Registers_
 from firmware.models import Equipment, Robot
 from firmware.serializers import CommandReply, ConfigRequest, RegisterRequest
-from firmware.views import accepted, robot_or_404, signed_in
+from firmware.views import robot_or_404, signed_in
 from robotctl.problems import Problem
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import JournalEntry
-from firmware import jobs, orders, quiet, readback, recorder, state, stopping, threads
+from firmware import jobs, orders, quiet, readback, recorder, resolution, state, stopping, threads
 from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -18,6 +18,7 @@ from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.language.actions import Job
 from firmware.models import Command, CommandStatus, RobotState
 from firmware.orders import Look, Order
+from firmware.telling import tell as tell
 from robotctl.problems import Problem
 
 ABANDONED_AFTER = timedelta(seconds=45)  # past every time-out and read-back window
@@ -50,7 +51,9 @@ def _carry_out(command: Command) -> None:
     began_at = timezone.now()
     with quiet.around(command.robot_id, order.blocks_s):
         try:
-            reply = order.send(client, send_by=send_by, on_late=_late_reply(command.pk), unless=_stopped(command))
+            reply = order.send(
+                client, send_by=send_by, on_late=_late_reply(command.pk, order, client), unless=_stopped(command)
+            )
         except FirmwareError as error:
             _not_acknowledged(command, order, client, error, began_at)
             return
@@ -75,20 +78,11 @@ def _stopped(command: Command) -> Callable[[], bool]:
     return lambda: command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot)
 
 
-def _late_reply(command_id: int) -> Callable[[bytes], None]:
+def _late_reply(command_id: int, order: Order, client: RobotClient) -> Callable[[bytes], None]:
     def late(reply: bytes) -> None:
-        threads.start(threads.commands, answered_late, command_id, reply)
+        threads.start(threads.commands, resolution.answered_late, command_id, order, client, reply)
 
     return late
-
-
-def answered_late(command_id: int, reply: bytes) -> None:
-    """The robot answered after all, or hung up: the request is out no more. What it did is still for its state to tell."""
-    with transaction.atomic():
-        if Command.objects.filter(pk=command_id, answered_at=None).update(answered_at=timezone.now()) == 1:
-            command = Command.objects.select_related("robot").get(pk=command_id)
-            said = client_for(command.robot).words(reply.rpartition(b"\r\n\r\n")[2][:200].decode(errors="replace"))
-            tell("command.answered_late", command, outcome=Outcome.UNKNOWN, data={"reply": said})
 
 
 def _begin(command: Command) -> bool:
@@ -258,10 +252,3 @@ def _outcome(status: str) -> str:
     if status in (CommandStatus.CONFIRMED, CommandStatus.ACKNOWLEDGED):
         return Outcome.OK
     return Outcome.UNKNOWN if status == CommandStatus.OUTCOME_UNKNOWN else Outcome.FAILED
-
-
-def tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | None = None) -> None:
-    shape = {"command": command.pk, "name": command.name, "params": command.params, "status": command.status}
-    journal.record(
-        verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {})
-    )

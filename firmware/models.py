@@ -259,6 +259,9 @@ class Command(models.Model):
     ended_at = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.CharField(max_length=150, blank=True)
+    resolution = models.CharField(max_length=500, blank=True)
 
     Status: ClassVar = CommandStatus
 

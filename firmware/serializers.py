@@ -132,6 +132,10 @@ class ReasonRequired(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 
+class NoteRequired(serializers.Serializer[Any]):
+    note = serializers.CharField(max_length=500)
+
+
 class GrantRequest(serializers.Serializer[Any]):
     """A role on this robot, for a user or a group."""
 

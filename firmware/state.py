@@ -223,4 +223,7 @@ def command_shape(command: Command) -> dict[str, Any]:
         "ended_at": iso(command.ended_at),
         "done_at": iso(command.done_at),
         "attempts": command.attempts,
+        "resolved": {"at": iso(command.resolved_at), "by": command.resolved_by or None, "note": command.resolution}
+        if command.resolved_at
+        else None,
     }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from firmware import access, equipment_views, lease_views, link_views, views
+from firmware import access, command_views, equipment_views, lease_views, link_views, views
 
 urlpatterns = [
     path("robots/", views.Robots.as_view(), name="robots"),
@@ -13,7 +13,7 @@ urlpatterns = [
     path("robots/<slug:slug>/link/", link_views.Link.as_view(), name="robot-link"),
     path("robots/<slug:slug>/link/reset/", link_views.LinkReset.as_view(), name="robot-link-reset"),
     path("robots/<slug:slug>/link/test/", link_views.LinkTest.as_view(), name="robot-link-test"),
-    path("robots/<slug:slug>/commands/", views.RobotCommands.as_view(), name="robot-commands"),
+    path("robots/<slug:slug>/commands/", command_views.RobotCommands.as_view(), name="robot-commands"),
     # without the slash as well: a redirect would turn the POST into a GET, and nothing would stop
     path("robots/<slug:slug>/stop", views.StopRobot.as_view()),
     path("stop", views.StopAll.as_view()),
@@ -35,7 +35,9 @@ urlpatterns = [
     ),
     path("robots/<slug:slug>/lidar/", equipment_views.Lidar.as_view(), name="robot-lidar"),
     path("robots/<slug:slug>/config/", equipment_views.Config.as_view(), name="robot-config"),
-    path("commands/<int:pk>/", views.CommandDetail.as_view(), name="command"),
+    path("commands/<int:pk>/", command_views.CommandDetail.as_view(), name="command"),
+    path("commands/<int:pk>/cancel/", command_views.CommandCancel.as_view(), name="command-cancel"),
+    path("commands/<int:pk>/resolve/", command_views.CommandResolve.as_view(), name="command-resolve"),
     path("stop/", views.StopAll.as_view(), name="stop-all"),
     path("profiles/", views.Profiles.as_view(), name="profiles"),
 ]

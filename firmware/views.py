@@ -2,23 +2,20 @@
 
 from typing import Any
 
-import django_filters
+from django.db import transaction
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import exceptions, generics, serializers, status
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import journal, permissions
-from accounts.authentication import by_token
 from accounts.models import User
-from firmware import commands, control, orders, profile, reset, state, stop
-from firmware.models import Command, Robot, RobotState, StopStatus
+from firmware import control, profile, reset, state, stop
+from firmware.models import Robot, RobotState, StopStatus
 from firmware.serializers import (
-    CommandReply,
-    CommandRequest,
     ReasonOptional,
     ReasonRequired,
     ResetReply,
@@ -26,7 +23,6 @@ from firmware.serializers import (
     StateReply,
     StopReplies,
 )
-from robotctl import problems
 from robotctl.problems import Problem
 from robotctl.text import clean
 
@@ -63,7 +59,10 @@ class Robots(generics.ListCreateAPIView[Robot]):
 
 
 class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
-    """One robot. PATCH and DELETE need `robot.configure`; DELETE retires it, and its slug never returns."""
+    """One robot. PATCH and DELETE need `robot.configure`; DELETE retires it, and its slug never returns.
+
+    While a stop is not confirmed, DELETE needs a `reason`: the standing order ends with the robot's service, and the journal says so.
+    """
 
     serializer_class = RobotSerializer
     http_method_names = ["get", "patch", "delete", "head", "options"]
@@ -76,16 +75,34 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
         )
 
     def perform_destroy(self, instance: Robot) -> None:
-        _refuse_while_stopping(instance)
-        instance.retired_at, instance.enabled = timezone.now(), False
-        instance.save()
+        given = ReasonOptional(data=self.request.data if isinstance(self.request.data, dict) else {})
+        given.is_valid(raise_exception=True)
+        reason = given.validated_data["reason"]
+        if not reason:
+            _refuse_while_stopping(instance)
+        with transaction.atomic():
+            instance.retired_at, instance.enabled = timezone.now(), False
+            instance.save()
+            if instance.state.stop_latched and instance.state.stop_status != StopStatus.CONFIRMED:
+                words = {"stop": instance.state.stop_status, "by": instance.state.stop_by}
+                outcome = journal.Outcome.UNKNOWN
+                journal.record(
+                    "stop.ended_unconfirmed",
+                    instance.slug,
+                    robot=instance.slug,
+                    outcome=outcome,
+                    reason=reason,
+                    data=words,
+                )
         permissions.rights_changed(None)
 
 
 def _refuse_while_stopping(robot: Robot) -> None:
     """A stop that is not confirmed is a standing order; a robot does not leave service under it."""
     if robot.state.stop_latched and robot.state.stop_status != StopStatus.CONFIRMED:
-        raise Problem(409, "stop_latched", "Its stop is not confirmed yet; see to the robot first.")
+        raise Problem(
+            409, "stop_latched", "Its stop is not confirmed. See to the robot first; then retire it with a reason."
+        )
 
 
 class RobotStateView(APIView):
@@ -117,88 +134,6 @@ def for_person(user: User, robot: Robot, row: RobotState) -> dict[str, Any]:
     if "robot.reset" not in rights:
         document["reset"] = missing | {"reason": "Your role does not include robot.reset."}
     return document
-
-
-class CommandFilter(django_filters.FilterSet):
-    requested_by = django_filters.CharFilter(field_name="requested_by__username")
-
-    class Meta:
-        model = Command
-        fields = ["name", "status", "kind", "request_id"]
-
-
-class RobotCommands(generics.ListAPIView[Command]):
-    """The robot's commands, newest first; POST sends one."""
-
-    filterset_class = CommandFilter
-    ordering_fields = ["id", "name", "status", "created_at", "ended_at"]
-    serializer_class = CommandReply
-    queryset = Command.objects.select_related("robot", "requested_by")
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        robot = robot_or_404(request, self.kwargs["slug"])
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset().filter(robot=robot)))
-        return self.get_paginated_response([state.command_shape(command) for command in page or []])
-
-    @extend_schema(
-        request=CommandRequest,
-        responses={201: CommandReply, 200: CommandReply},
-        parameters=[
-            OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Required with API tokens.")
-        ],
-    )
-    def post(self, request: Request, slug: str) -> Response:
-        robot = robot_or_404(request, slug, "robot.command")
-        wanted = _command_wanted(request, slug)
-        if wanted["name"] in (orders.REGISTER_WRITE, orders.CONFIGURE):
-            words = "Registers are written at …/modules/{module}/registers/{register}/, settings at …/config/."
-            with commands.refusals(robot, wanted["name"], wanted["params"], wanted["reason"]):
-                raise Problem(400, "unknown_command", words, errors={"name": [words]})
-        return accepted(request, robot, wanted["name"], wanted["params"], wanted)
-
-
-def accepted(request: Request, robot: Robot, name: str, params: Any, wanted: dict[str, Any]) -> Response:
-    """Send a command, wait for it as long as was asked, and answer with its row. Raises Problem."""
-    key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
-    if key is None and by_token(request):
-        problem = Problem(
-            400,
-            "idempotency_key_required",
-            "With an API token, give the header Idempotency-Key.",
-            errors={"Idempotency-Key": ["This header is required."]},
-        )
-        with commands.refusals(robot, name, params):
-            raise problem
-    command, new = commands.submit(
-        robot, signed_in(request), name=name, params=params, reason=wanted["reason"], key=key and key[:200]
-    )
-    commands.running.wait(command.pk, wanted["wait_s"])
-    command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
-    return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
-
-
-def _command_wanted(request: Request, slug: str) -> dict[str, Any]:
-    """The checked body of a command. What is not one is refused, and the refusal journalled."""
-    try:
-        given = CommandRequest(data=request.data)
-        given.is_valid(raise_exception=True)
-    except exceptions.APIException as error:
-        told = problems.body(error)
-        data = {"code": told["code"], "detail": told["detail"][:500]}
-        journal.record("command.refused", robot=slug, outcome=journal.Outcome.DENIED, data=data)
-        raise
-    wanted: dict[str, Any] = given.validated_data
-    return wanted
-
-
-class CommandDetail(APIView):
-    """One command and what became of it."""
-
-    @extend_schema(responses=CommandReply)
-    def get(self, request: Request, pk: int) -> Response:
-        command = get_object_or_404(Command.objects.select_related("robot", "requested_by"), pk=pk)
-        permissions.require(request.user, "robot.view", command.robot)
-        return Response(state.command_shape(command))
 
 
 class StopRobot(APIView):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.models import JournalEntry
+from firmware import threads
 from firmware.models import Command, Robot
 from robotctl.tests.fixtures import look, until
 
@@ -246,11 +247,13 @@ def test_the_list_is_newest_first_and_filtered_by_field(api: Any, robots: Any) -
 
 def test_a_late_reply_ends_the_waiting_but_not_the_doubt(api: Any, robots: Any) -> None:
     _, simulator = robots()
+    simulator.fault("disobey")
     simulator.fault("hang", path="/api/v1/motion/segment/start", count=1)
     row = api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8).json()
     assert (row["status"], row["answered_at"]) == ("outcome_unknown", None)
-    simulator.clear()
+    simulator.clear("hang")
     until(lambda: Command.objects.get().answered_at)
+    assert threads.settle(20)  # its state was looked at meanwhile, and shows nothing
     assert Command.objects.get().status == "outcome_unknown"
     assert "command.answered_late" in verbs()
 

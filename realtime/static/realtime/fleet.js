@@ -182,7 +182,9 @@ function renderTally(now) {
   const count = { warning: 0, critical: 0, nolink: 0 };
   for (const doc of robots.values()) {
     const { level } = verdictOn(doc, now);
-    if (level in count) count[level] += 1;
+    if (level === "warning" || level === "critical") count[level] += 1;
+    // Offline is told beside whatever else is wrong; what this page has lost, it does not count as lost by the robot.
+    if ((live.connected ? truth.modeNow(doc, now) : doc.mode) === "offline") count.nolink += 1;
   }
   const tally = document.getElementById("tally");
   if (!tally.firstChild) {

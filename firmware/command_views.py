@@ -1,0 +1,130 @@
+"""`robots/{slug}/commands/`, `commands/…`: sending a command, and what became of it."""
+
+from typing import Any
+
+import django_filters
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import exceptions, generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import journal, permissions
+from accounts.authentication import by_token
+from firmware import commands, orders, resolution, state
+from firmware.models import Command, Robot
+from firmware.serializers import CommandReply, CommandRequest, NoteRequired, ReasonOptional
+from firmware.views import robot_or_404, signed_in
+from robotctl import problems
+from robotctl.problems import Problem
+
+
+class CommandFilter(django_filters.FilterSet):
+    requested_by = django_filters.CharFilter(field_name="requested_by__username")
+
+    class Meta:
+        model = Command
+        fields = ["name", "status", "kind", "request_id"]
+
+
+class RobotCommands(generics.ListAPIView[Command]):
+    """The robot's commands, newest first; POST sends one."""
+
+    filterset_class = CommandFilter
+    ordering_fields = ["id", "name", "status", "created_at", "ended_at"]
+    serializer_class = CommandReply
+    queryset = Command.objects.select_related("robot", "requested_by")
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        robot = robot_or_404(request, self.kwargs["slug"])
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset().filter(robot=robot)))
+        return self.get_paginated_response([state.command_shape(command) for command in page or []])
+
+    @extend_schema(
+        request=CommandRequest,
+        responses={201: CommandReply, 200: CommandReply},
+        parameters=[
+            OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Required with API tokens.")
+        ],
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.command")
+        wanted = _command_wanted(request, slug)
+        if wanted["name"] in (orders.REGISTER_WRITE, orders.CONFIGURE):
+            words = "Registers are written at …/modules/{module}/registers/{register}/, settings at …/config/."
+            with commands.refusals(robot, wanted["name"], wanted["params"], wanted["reason"]):
+                raise Problem(400, "unknown_command", words, errors={"name": [words]})
+        return accepted(request, robot, wanted["name"], wanted["params"], wanted)
+
+
+def accepted(request: Request, robot: Robot, name: str, params: Any, wanted: dict[str, Any]) -> Response:
+    """Send a command, wait for it as long as was asked, and answer with its row. Raises Problem."""
+    key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
+    if key is None and by_token(request):
+        problem = Problem(
+            400,
+            "idempotency_key_required",
+            "With an API token, give the header Idempotency-Key.",
+            errors={"Idempotency-Key": ["This header is required."]},
+        )
+        with commands.refusals(robot, name, params):
+            raise problem
+    command, new = commands.submit(
+        robot, signed_in(request), name=name, params=params, reason=wanted["reason"], key=key and key[:200]
+    )
+    commands.running.wait(command.pk, wanted["wait_s"])
+    command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
+    return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+
+
+def _command_wanted(request: Request, slug: str) -> dict[str, Any]:
+    """The checked body of a command. What is not one is refused, and the refusal journalled."""
+    try:
+        given = CommandRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+    except exceptions.APIException as error:
+        told = problems.body(error)
+        data = {"code": told["code"], "detail": told["detail"][:500]}
+        journal.record("command.refused", robot=slug, outcome=journal.Outcome.DENIED, data=data)
+        raise
+    wanted: dict[str, Any] = given.validated_data
+    return wanted
+
+
+class CommandDetail(APIView):
+    """One command and what became of it."""
+
+    @extend_schema(responses=CommandReply)
+    def get(self, request: Request, pk: int) -> Response:
+        return Response(state.command_shape(_command_or_404(request, pk)))
+
+
+class CommandCancel(APIView):
+    """Take back a command that was not sent yet. Needs `robot.command`."""
+
+    @extend_schema(request=ReasonOptional, responses=CommandReply)
+    def post(self, request: Request, pk: int) -> Response:
+        command = _command_or_404(request, pk, "robot.command")
+        given = ReasonOptional(data=request.data)
+        given.is_valid(raise_exception=True)
+        resolution.cancel(command, reason=given.validated_data["reason"])
+        return Response(state.command_shape(_command_or_404(request, pk, "robot.command")))
+
+
+class CommandResolve(APIView):
+    """Say what came of a command whose outcome is unknown: `{note}`, after a look at the robot. Needs `robot.command`."""
+
+    @extend_schema(request=NoteRequired, responses=CommandReply)
+    def post(self, request: Request, pk: int) -> Response:
+        command = _command_or_404(request, pk, "robot.command")
+        given = NoteRequired(data=request.data)
+        given.is_valid(raise_exception=True)
+        resolution.by_person(command, signed_in(request), note=given.validated_data["note"])
+        return Response(state.command_shape(_command_or_404(request, pk, "robot.command")))
+
+
+def _command_or_404(request: Request, pk: int, action: str = "robot.view") -> Command:
+    command = get_object_or_404(Command.objects.select_related("robot", "requested_by"), pk=pk)
+    permissions.require(request.user, action, command.robot)
+    return command

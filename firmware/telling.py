@@ -1,0 +1,13 @@
+"""The journal row of a command's step."""
+
+from typing import Any
+
+from accounts import journal
+from firmware.models import Command
+
+
+def tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | None = None) -> None:
+    shape = {"command": command.pk, "name": command.name, "params": command.params, "status": command.status}
+    journal.record(
+        verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {})
+    )
