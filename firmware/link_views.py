@@ -7,10 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from firmware import profile, recorder, state
+from firmware import operation, profile, state
 from firmware.models import RobotState
 from firmware.probing import registered
-from firmware.serializers import LinkReply, LinkTestReply, ReasonOptional
+from firmware.serializers import LinkReply, LinkTestReply, MaintenanceRequest, ReasonOptional
 from firmware.views import robot_or_404
 from robotctl.problems import Problem
 
@@ -25,6 +25,22 @@ class Link(APIView):
         return Response(state.link_shape(robot, robot.state, spec, timezone.now()))
 
 
+class Maintenance(APIView):
+    """`{"on", "reason"}`: take a robot out of operation, or give it back. In maintenance it takes no motion; stop stays.
+
+    Needs `robot.configure`.
+    """
+
+    @extend_schema(request=MaintenanceRequest, responses=LinkReply)
+    def post(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug, "robot.configure")
+        given = MaintenanceRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        operation.set_maintenance(robot, on=given.validated_data["on"], reason=given.validated_data["reason"])
+        row = RobotState.objects.get(robot=robot)
+        return Response(state.link_shape(robot, row, profile.load_or_unusable(robot.profile), timezone.now()))
+
+
 class LinkReset(APIView):
     """Close the circuit breaker: the robot is asked again at once. Needs `robot.reset`."""
 
@@ -33,7 +49,7 @@ class LinkReset(APIView):
         robot = robot_or_404(request, slug, "robot.reset")
         given = ReasonOptional(data=request.data)
         given.is_valid(raise_exception=True)
-        recorder.reset_breaker(robot, reason=given.validated_data["reason"])
+        operation.reset_breaker(robot, reason=given.validated_data["reason"])
         row = RobotState.objects.get(robot=robot)
         return Response(state.link_shape(robot, row, profile.load_or_unusable(robot.profile), timezone.now()))
 

@@ -128,7 +128,7 @@ def _answered(row: RobotState, seen: Observation, *, of_state: bool) -> list[Jou
     row.successes += 1
     row.last_error = row.last_error_code = ""
     row.last_success_at = moment(seen.ended_at)
-    return _close_breaker(row, "The robot answers.")
+    return close_breaker(row, "The robot answers.")
 
 
 def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bool) -> list[JournalEntry]:
@@ -142,7 +142,7 @@ def _failed(row: RobotState, error: FirmwareError, at: datetime, *, of_state: bo
         row.successes = 0
     if isinstance(error, Rejected | Frozen):  # it says no, or nothing new, but it is there
         row.last_contact_at = at
-        return _close_breaker(row, "The robot answers.")
+        return close_breaker(row, "The robot answers.")
     before, slug = row.breaker, row.robot.slug
     row.breaker = breaker.after_failure(before, code=error.code, words=str(error), failures=row.failures, now=at)
     if before.opened_at is None:
@@ -166,7 +166,29 @@ def _breaker_opened(row: RobotState) -> list[JournalEntry]:
     return [journal.entry("breaker.opened", slug, robot=slug, reason=row.breaker_reason, data=data)]
 
 
-def _close_breaker(row: RobotState, reason: str) -> list[JournalEntry]:
+def close_breaker(row: RobotState, reason: str) -> list[JournalEntry]:
+    held, slug = row.breaker, row.robot.slug
+    if held.opened_at is None:
+        return []
+    row.breaker = breaker.CLOSED
+    data = {"probes": held.probes, "opened_at": iso(held.opened_at)}
+    return [journal.entry("breaker.closed", slug, robot=slug, reason=reason, data=data)]
+
+
+def _take_back(row: RobotState, spec: Profile, read: str, since: float) -> None:
+    """Values that were read while the robot's heartbeat stood still are as old as its last beat."""
+    for name, _ in spec.fields_of(read):
+        if name in row.readings:
+            row.readings[name][1] = min(row.readings[name][1], since)
+    row.readings |= {name: list(reading) for name, reading in conditions.derived(spec, row.readings).items()}
+
+
+def _breaker_opened(row: RobotState) -> list[JournalEntry]:
+    slug, data = row.robot.slug, {"next_probe_at": iso(row.next_probe_at)}
+    return [journal.entry("breaker.opened", slug, robot=slug, reason=row.breaker_reason, data=data)]
+
+
+def close_breaker(row: RobotState, reason: str) -> list[JournalEntry]:
     held, slug = row.breaker, row.robot.slug
     if held.opened_at is None:
         return []
@@ -179,7 +201,7 @@ def reset_breaker(robot: Robot, *, reason: str) -> None:
     """A person closes the breaker: the robot is asked again at once."""
     with changing([robot.pk]) as rows:
         row = rows[robot.pk]
-        told = _close_breaker(row, reason)
+        told = close_breaker(row, reason)
         row.failures = 0
         journal.record_all(told or [journal.entry("breaker.reset", robot.slug, robot=robot.slug, reason=reason)])
 

@@ -132,6 +132,11 @@ class ReasonRequired(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 
+class MaintenanceRequest(serializers.Serializer[Any]):
+    on = serializers.BooleanField()
+    reason = serializers.CharField(max_length=500)
+
+
 class NoteRequired(serializers.Serializer[Any]):
     note = serializers.CharField(max_length=500)
 

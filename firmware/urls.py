@@ -11,6 +11,7 @@ urlpatterns = [
     path("robots/<slug:slug>/lease/", lease_views.Lease.as_view(), name="robot-lease"),
     path("robots/<slug:slug>/lease/break/", lease_views.BreakLease.as_view(), name="robot-lease-break"),
     path("robots/<slug:slug>/link/", link_views.Link.as_view(), name="robot-link"),
+    path("robots/<slug:slug>/maintenance/", link_views.Maintenance.as_view(), name="robot-maintenance"),
     path("robots/<slug:slug>/link/reset/", link_views.LinkReset.as_view(), name="robot-link-reset"),
     path("robots/<slug:slug>/link/test/", link_views.LinkTest.as_view(), name="robot-link-test"),
     path("robots/<slug:slug>/commands/", command_views.RobotCommands.as_view(), name="robot-commands"),

@@ -157,6 +157,7 @@ def test_an_interrupted_request_is_drained_and_keeps_its_slot(observed: Simulato
 
     def interrupt_once_it_is_sent() -> None:
         eventually(lambda: observed.truth()["requests"] == 1, within_s=20)
+        time.sleep(0.5)  # right before a blocking call a signal is noted, and heard only when the call returns
         os.kill(os.getpid(), signal.SIGINT)
 
     interrupter = threading.Thread(target=interrupt_once_it_is_sent)

@@ -236,7 +236,7 @@ def test_temperatures_of_a_printer_that_fell_silent_grow_old_although_octoprint_
     # nor does its state pass for live: what OctoPrint goes on saying is known to be frozen, and nothing moves on it
     until(lambda: document(robot)["machine_state"]["quality"] == "stale", timeout_s=15)
     assert document(robot)["link"]["last_error_code"] == "frozen"
-    assert document(robot)["mode"] == "degraded"
+    until(lambda: document(robot)["mode"] == "degraded")
     with pytest.raises(Problem) as refused:
         send(robot, people["alice"], "jog", x_mm=5)
     assert refused.value.code in ("mode_forbids", "state_forbids")
