@@ -4,7 +4,16 @@ from django.utils import timezone
 
 from accounts import journal
 from firmware.models import Robot, Transition
-from firmware.recorder import changing
+from firmware.recorder import changing, close_breaker
+
+
+def reset_breaker(robot: Robot, *, reason: str) -> None:
+    """A person closes the breaker: the robot is asked again at once."""
+    with changing([robot.pk]) as rows:
+        row = rows[robot.pk]
+        told = close_breaker(row, reason)
+        row.failures = 0
+        journal.record_all(told or [journal.entry("breaker.reset", robot.slug, robot=robot.slug, reason=reason)])
 
 
 def set_maintenance(robot: Robot, *, on: bool, reason: str) -> None:

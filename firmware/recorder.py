@@ -175,37 +175,6 @@ def close_breaker(row: RobotState, reason: str) -> list[JournalEntry]:
     return [journal.entry("breaker.closed", slug, robot=slug, reason=reason, data=data)]
 
 
-def _take_back(row: RobotState, spec: Profile, read: str, since: float) -> None:
-    """Values that were read while the robot's heartbeat stood still are as old as its last beat."""
-    for name, _ in spec.fields_of(read):
-        if name in row.readings:
-            row.readings[name][1] = min(row.readings[name][1], since)
-    row.readings |= {name: list(reading) for name, reading in conditions.derived(spec, row.readings).items()}
-
-
-def _breaker_opened(row: RobotState) -> list[JournalEntry]:
-    slug, data = row.robot.slug, {"next_probe_at": iso(row.next_probe_at)}
-    return [journal.entry("breaker.opened", slug, robot=slug, reason=row.breaker_reason, data=data)]
-
-
-def close_breaker(row: RobotState, reason: str) -> list[JournalEntry]:
-    held, slug = row.breaker, row.robot.slug
-    if held.opened_at is None:
-        return []
-    row.breaker = breaker.CLOSED
-    data = {"probes": held.probes, "opened_at": iso(held.opened_at)}
-    return [journal.entry("breaker.closed", slug, robot=slug, reason=reason, data=data)]
-
-
-def reset_breaker(robot: Robot, *, reason: str) -> None:
-    """A person closes the breaker: the robot is asked again at once."""
-    with changing([robot.pk]) as rows:
-        row = rows[robot.pk]
-        told = close_breaker(row, reason)
-        row.failures = 0
-        journal.record_all(told or [journal.entry("breaker.reset", robot.slug, robot=robot.slug, reason=reason)])
-
-
 def _watch_stop(row: RobotState, spec: Profile, began_at: datetime, ended_at: datetime) -> list[JournalEntry]:
     """A latched stop: has the robot been read as stopped since the last attempt ended; has it left by itself?"""
     if not row.stop_latched:
