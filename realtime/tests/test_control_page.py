@@ -76,3 +76,18 @@ def test_a_robot_that_left_its_stop_is_said_to_have_left_it(page: Page, console:
     )  # an emergency stop does not survive a restart of the firmware
     expect(note).to_have_text(re.compile("left the stop without a reset"), timeout=20_000)
     calm(page, console)
+
+
+def test_a_person_writes_down_what_came_of_an_unknown_outcome(page: Page, console: Any) -> None:
+    open_robot(page, console, "operator")
+    calm(page, console)
+    index = [robot["slug"] for robot in console.system.demo].index(ROBOT)
+    console.system.control(index, "fault", {"fault": "no_reply_once", "path": "/api/v1/motion"})
+    move_to(page, 30)
+    last = page.locator("#last li").first
+    expect(last).to_have_attribute("data-status", "outcome_unknown", timeout=15_000)
+    last.get_by_label("What did you see at the robot?").fill("it drove to 30 m")
+    last.get_by_role("button", name="Resolve").click()
+    expect(last).to_contain_text("Resolved by operator: it drove to 30 m")
+    expect(last.get_by_role("button", name="Resolve")).to_be_hidden()
+    expect(page.locator("#story")).to_contain_text("resolved by a person")

@@ -6,6 +6,7 @@ import { Control } from "./control.js";
 import { data, flag, make, part, text } from "./dom.js";
 import { banner, start } from "./page.js";
 import { Rail } from "./rail.js";
+import { resolveForm } from "./resolve.js";
 import { commandWords, tell } from "./story.js";
 import * as truth from "./truth.js";
 
@@ -218,9 +219,17 @@ function commandItem(row, { steps, level, shape, todo }) {
   const told = times.filter(([, at]) => at).map(([name, at]) => `${name} ${after(at)}`).join(" · ");
   const lines = [head, make("p", { class: `steps is-${level}` }, [shape, steps].filter(Boolean).join(" "))];
   if (level !== "normal" && detail) lines.push(make("p", {}, detail));
-  if (todo) lines.push(make("p", { class: "todo" }, todo));
+  const open = row.status === "outcome_unknown" && !row.resolved;
+  if (todo && (open || row.status !== "outcome_unknown")) lines.push(make("p", { class: "todo" }, todo));
+  if (row.resolved?.by) lines.push(make("p", {}, `Resolved by ${row.resolved.by}: ${row.resolved.note}`));
+  if (open && rights.has("robot.command")) lines.push(resolveForm(row, resolved));
   if (told) lines.push(make("p", { class: "quiet small" }, told));
   return make("li", { "data-id": row.id, "data-status": row.status }, ...lines);
+}
+
+function resolved(row) {
+  commands.merge(row);
+  render();
 }
 
 // --- story -----------------------------------------------------------------------------------------------------------
