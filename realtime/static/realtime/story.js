@@ -53,7 +53,7 @@ const WORDS = {
   "lease.refused": (row) => told("Control refused", row.data.code, "warning"),
   "breaker.opened": (row) => told("Circuit breaker opened: only probes and stop go out", row.reason, "nolink"),
   "breaker.probed": (row) => told(`Probe ${row.data.probes}: no answer`, row.data.error, "nolink"),
-  "breaker.closed": (row) => told(`Circuit breaker closed after ${row.data.probes} failed probes`, row.reason),
+  "breaker.closed": (row) => told(row.data.probes ? `Circuit breaker closed after ${row.data.probes} failed probe${row.data.probes === 1 ? "" : "s"}` : "Circuit breaker closed", row.reason),
   "breaker.reset": (row) => told("Circuit breaker reset, it was closed", row.reason),
   "link.abandoned": (row) => told("A request was given up unanswered", row.reason, "warning"),
 };
