@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from realtime.tests.test_console_browser import ROBOT, calm, move_to, open_robot
+from robotctl.tests.fixtures import until
 
 pytestmark = [pytest.mark.system, pytest.mark.browser]
 
@@ -91,3 +92,11 @@ def test_a_person_writes_down_what_came_of_an_unknown_outcome(page: Page, consol
     expect(last).to_contain_text("Resolved by operator: it drove to 30 m")
     expect(last.get_by_role("button", name="Resolve")).to_be_hidden()
     expect(page.locator("#story")).to_contain_text("resolved by a person")
+    console.system.control(index, "clear", {})  # the robot answers after all: no motion request is out any more
+    expect(page.locator("#story")).to_contain_text("the robot answered after all", timeout=10_000)
+    expect(last).to_contain_text("Resolved by operator")
+    page.locator("[data-command=halt] button").click()
+    expect(page.locator("#state")).to_have_text("idle", timeout=15_000)
+    until(
+        lambda: console.system.state(ROBOT)["readings"]["speed_mps"]["value"] == 0
+    )  # braked, for the tests that follow

@@ -39,7 +39,7 @@ def test_three_robots_are_live_within_seconds_and_everything_is_ready(system: Sy
 
 def test_a_move_moves_and_a_stop_stops_by_the_robots_own_account(system: System) -> None:
     started = system.command("operator", "oht-01", "move", target_m=60, speed_mps=1.5).json()
-    assert started["status"] == "confirmed"
+    assert started["status"] == "confirmed", started["detail"]
     before = system.control(0)["robots"][0]["position_m"]
     result = system.call("viewer", "POST", "robots/oht-01/stop/", {"reason": "test"}).json()["results"][0]
     assert result["status"] == "confirmed"
