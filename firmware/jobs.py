@@ -33,7 +33,7 @@ def named(job: Job, reply: Reply) -> str | None:
 def ask(client: RobotClient, job: Job, name: str) -> Stage:
     """Where the job stands now. Raises FirmwareError."""
     path = job.path or path_of(client.base_url, name)
-    found = client.fetch(Fetch(path=path, token=job.token), {"job": name})
+    found = client.fetch(Fetch(path=path, token=job.token, pattern=job.pattern), {"job": name})
     reply: Any = found[0] if found else None
     state = replies.find(job.state, reply)
     why = replies.find(job.why, reply)

@@ -184,7 +184,7 @@ def examine(text: str) -> tuple[Profile | None, list[Fault]]:
     All at once: what is wrong in structure, and what contradicts itself in all the rest.
     """
     try:
-        raw = tomllib.loads(text)
+        raw = tomllib.loads(text.removeprefix("\ufeff"))  # some editors write one
     except RecursionError:
         return None, [Fault("", "not a profile: brackets within brackets without end")]
     except tomllib.TOMLDecodeError as error:

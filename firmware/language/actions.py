@@ -58,6 +58,10 @@ class Job(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     done: Annotated[list[str], says("States in which it is done.", ["done"])]
     failed: Annotated[list[str], says("States in which it failed.", ["failed", "cancelled"])]
     why: Annotated[str, says("JMESPath: the reason of a failure.", "why")] = "message || error"
+    pattern: Annotated[
+        str | None,
+        says("For text replies: a regular expression whose named groups become the reply.", r"J=(?P<stage>\w+)"),
+    ] = None
     token: Token = None
     follow_s: Annotated[Seconds, says("How long it is followed.", 600)] = 600.0
 

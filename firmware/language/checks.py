@@ -80,6 +80,9 @@ def _expression_problems(profile: Profile) -> Problems:
     for key, ask in asked.items():
         if ask.pattern is not None:
             yield from _pattern_problems(f"{key}.pattern", ask.pattern, named=True)
+    for name, command in profile.commands.items():
+        if command.job and command.job.pattern is not None:
+            yield from _pattern_problems(f"commands.{name}.job.pattern", command.job.pattern, named=True)
     if profile.replies.refused_text is not None:
         yield from _pattern_problems("replies.refused_text", profile.replies.refused_text, named=False)
 

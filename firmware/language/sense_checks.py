@@ -26,8 +26,21 @@ def sense_problems(profile: Profile) -> Iterator[tuple[str, str]]:
     for name, field in profile.fields.items():
         if field.type == "flag" and field.map and not set(field.map.values()) <= FLAG_WORDS:
             yield f"fields.{name}.map", 'a flag is "true" or "false"; for other words say type = "text"'
+    yield from _bare_words(profile)
+    yield from _dead_rules(profile)
+    yield from _unused_params(profile)
+    yield from _condition_sense(profile)
+
+
+def _condition_sense(profile: Profile) -> Iterator[tuple[str, str]]:
+    made = _states(profile)
+    for name, command in profile.commands.items():
+        if command.states and not set(command.states) & made and set(command.states) <= set(MACHINE_STATES):
+            yield f"commands.{name}.states", f"the profile makes none of these; it makes: {', '.join(sorted(made))}"
     for key, conditions in _conditions(profile):
         for condition in conditions:
+            if not condition and ".rules[" not in key:
+                yield key, "an empty condition holds whatever the robot says; name a field"
             for name, expected in condition.items():
                 if name in profile.fields and (reason := _never(profile.fields[name], name, expected)):
                     yield key, reason
@@ -72,6 +85,55 @@ def _conditions(profile: Profile) -> Iterator[tuple[str, list[Condition]]]:
             yield f"fields.{name}.rules[{index}].when", [rule.when]
 
 
+BARE_WORD = re.compile(r"[=!<>]=?\s*(true|false|null)\b(?![\w.`'\"])")
+
+
+def _bare_words(profile: Profile) -> Iterator[tuple[str, str]]:
+    """`ok == false` compares with a field of the name `false`: a refusal would pass for a yes."""
+    for key, path in expressions(profile):
+        if found := BARE_WORD.search(re.sub(r"'[^']*'|`[^`]*`", "", path)):
+            yield key, f"compares with a field named {found[1]}; write it in backticks: `{found[1]}`"
+
+
+def expressions(profile: Profile) -> Iterator[tuple[str, str]]:
+    """The JMESPaths in which things are compared."""
+    yield "replies.refused", profile.replies.refused
+    for name, field in profile.fields.items():
+        for index, source in enumerate(field.sources):
+            yield f"fields.{name}.from[{index}].path", source.path
+    for name, read in profile.reads.items():
+        yield from (
+            (f"reads.{name}.{key}", path) for key in ("taken_at", "clock", "alive") if (path := getattr(read, key))
+        )
+    if profile.registers:
+        yield "registers.writable", profile.registers.writable
+
+
+def _dead_rules(profile: Profile) -> Iterator[tuple[str, str]]:
+    for name, field in profile.fields.items():
+        always = next((index for index, rule in enumerate(field.rules) if not rule.when), None)
+        if always is not None and always < len(field.rules) - 1:
+            yield (
+                f"fields.{name}.rules[{always}].when",
+                "always holds; the rules after it are never reached: put it last",
+            )
+
+
+def _unused_params(profile: Profile) -> Iterator[tuple[str, str]]:
+    for name, command in profile.commands.items():
+        used = set(placeholders([command.path, command.body]))
+        misspelt = used - command.params.keys() - profile.settings.keys()  # told of where it stands
+        for param in sorted(command.params.keys() - used) if not misspelt else ():
+            yield f"commands.{name}.params.{param}", f'is sent nowhere: say "${param}" in the path or the body'
+
+
+def _states(profile: Profile) -> set[str]:
+    """The machine states that this profile can tell. All, where it is not known."""
+    field = profile.fields.get(MACHINE_STATE)
+    told = set[object]() if field is None else {rule.value for rule in field.rules} | set(field.map.values())
+    return {str(state) for state in told} | {"unknown"} if told and told <= set(MACHINE_STATES) else set(MACHINE_STATES)
+
+
 def _never(field: Field, name: str, expected: Any) -> str | None:
     """Why the field can never read so; None when it can, or when only the robot knows."""
     if any(placeholders(getattr(expected, "near", expected))):
@@ -86,11 +148,21 @@ def _never(field: Field, name: str, expected: Any) -> str | None:
         known = words | ({"unknown"} if name == MACHINE_STATE else set())
         told = ", ".join(sorted(str(word) for word in words))
         return None if known & set(wanted) else f"{name!r} never reads {wanted[0]!r}; the profile makes of it: {told}"
+    if isinstance(expected, Near) and _is_number(expected.near) and _out_of_range(field, expected):
+        return f"{name!r} never reads {expected.near:g}; its values are from {field.minimum} to {field.maximum}"
     if field.type == "number" and not (isinstance(expected, Near) or _is_number(expected)):
         return f"{name!r} is a number; compare it with one, or with {{ near = …, tolerance = … }}"
     if field.type in ("text", "time") and not all(isinstance(one, str) for one in wanted):
         return f"{name!r} is a text; compare it with one, in quotes"
     return None
+
+
+def _out_of_range(field: Field, expected: Near) -> bool:
+    near = float(expected.near)
+    low, high = field.minimum, field.maximum
+    return (low is not None and near + expected.tolerance < low) or (
+        high is not None and near - expected.tolerance > high
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -100,3 +100,12 @@ def test_a_robot_behind_a_prefix_names_its_jobs_with_and_without_it() -> None:
     assert jobs.path_of(base, "/units/7/jobs/1") == "/jobs/1"
     with pytest.raises(BadReply):
         jobs.path_of(base, "/units/8/jobs/1")
+
+
+def test_a_job_may_be_told_in_text(machine: Machine, told: Any) -> None:
+    in_text = JOB.replace('state = "stage"', 'state = "stage", pattern = "J=(?P<stage>\\\\w+)"')
+    machine.says |= {"POST /go": NAMED, "GET /jobs/j-1": http(b"J=running, 3 of 7", kind="text/plain")}
+    command = told("confirm_within_s = 0.6\n" + in_text)
+    assert result(command) == ("confirmed", None)
+    machine.says["GET /jobs/j-1"] = http(b"J=done", kind="text/plain")
+    until(lambda: Command.objects.get(pk=command.pk).done_at is not None)
