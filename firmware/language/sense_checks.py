@@ -37,6 +37,7 @@ def _condition_sense(profile: Profile) -> Iterator[tuple[str, str]]:
     for name, command in profile.commands.items():
         if command.states and not set(command.states) & made and set(command.states) <= set(MACHINE_STATES):
             yield f"commands.{name}.states", f"the profile makes none of these; it makes: {', '.join(sorted(made))}"
+    yield from _already_so(profile)
     for key, conditions in _conditions(profile):
         for condition in conditions:
             if not condition and ".rules[" not in key:
@@ -107,6 +108,27 @@ def expressions(profile: Profile) -> Iterator[tuple[str, str]]:
         )
     if profile.registers:
         yield "registers.writable", profile.registers.writable
+
+
+MOVING = frozenset({"moving", "docking"})
+
+
+def _already_so(profile: Profile) -> Iterator[tuple[str, str]]:
+    """What would be called confirmed although nothing happened."""
+    for condition in profile.stop.stopped:
+        if moving := sorted(MOVING.intersection(_wanted_states(condition))):
+            yield "stop.stopped", f"a robot that is {' or '.join(moving)} does not stand"
+    for name, command in profile.commands.items():
+        before = set(command.states)
+        for condition in command.confirm if command.kind == "motion" and before else ():
+            if condition.keys() == {MACHINE_STATE} and before <= _wanted_states(condition):
+                words = "holds before the command is sent, in every state that allows it; it would confirm a robot that does nothing"
+                yield f"commands.{name}.confirm", words
+
+
+def _wanted_states(condition: Condition) -> set[object]:
+    expected = condition.get(MACHINE_STATE)
+    return set(expected) if isinstance(expected, list) else {expected}
 
 
 def _dead_rules(profile: Profile) -> Iterator[tuple[str, str]]:

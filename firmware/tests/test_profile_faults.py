@@ -177,6 +177,13 @@ WRONG = [
     ('"/fan"', '"/fan"\nbody = { side = "$side" }', "lidar.body", "$side stands for nothing here"),
     ("stopped = [{ tripped = true }]", "stopped = [{}]", "stop.stopped", "an empty condition holds whatever the robot says"),
     ("stopped = [{ tripped = true }]", "stopped = [{ tripped = true }, {}]", "stop.stopped", "an empty condition"),
+    ("stopped = [{ tripped = true }]", 'stopped = [{ machine_state = ["estopped", "moving"] }]', "stop.stopped", "moving does not stand"),
+    (
+        'path = "/go"',
+        'path = "/go"\nstates = ["idle"]\nconfirm = [{ machine_state = "idle" }]',
+        "commands.go.confirm",
+        "holds before the command is sent",
+    ),
     ("when = [{ phase = 0 }]", "when = [{}]", "setup.take.when", "an empty condition"),
     ("not_now = [409]", 'refused = "ok == false"', "replies.refused", "write it in backticks: `false`"),
     ('path = "tripped" }', 'path = "tripped==true" }', "fields.tripped.from[0].path", "write it in backticks: `true`"),
