@@ -45,7 +45,10 @@ def ask(client: RobotClient, job: Job, name: str) -> Stage:
 
 def path_of(base_url: str, address: str) -> str:
     """The path of an address that the robot itself named. Raises BadReply where it leads to another machine."""
-    whole = urldefrag(urljoin(f"{base_url}/", address)).url
+    try:
+        whole = urldefrag(urljoin(f"{base_url}/", address)).url
+    except ValueError as error:
+        raise BadReply("The robot names something that is no address.") from error
     if not whole.startswith(f"{base_url}/"):
         raise BadReply("The robot names an address that is not its own; it is not followed.")
     return whole.removeprefix(base_url).replace("$", "%24")

@@ -1,5 +1,8 @@
 """`robots/{slug}/lease/`: who holds control, taking it, giving it back, breaking it."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
@@ -8,7 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import journal
+from accounts.models import User
 from firmware import control, state
+from firmware.models import Robot
 from firmware.serializers import LeaseReply, ReasonRequired
 from firmware.views import robot_or_404, signed_in
 from robotctl.problems import Problem
@@ -23,16 +28,19 @@ class Lease(APIView):
 
     @extend_schema(request=None, responses=LeaseReply)
     def post(self, request: Request, slug: str) -> Response:
-        robot = robot_or_404(request, slug, "robot.command")
-        try:
-            return Response(control.take(robot, signed_in(request)))
-        except Problem as problem:
-            _refused(slug, problem.code)
-            raise
+        return self._changed(request, slug, control.take)
 
     @extend_schema(responses=LeaseReply)
     def delete(self, request: Request, slug: str) -> Response:
-        return Response(control.release(robot_or_404(request, slug, "robot.command"), signed_in(request)))
+        return self._changed(request, slug, control.release)
+
+    def _changed(self, request: Request, slug: str, change: Callable[[Robot, User], dict[str, Any]]) -> Response:
+        robot = robot_or_404(request, slug, "robot.command")
+        try:
+            return Response(change(robot, signed_in(request)))
+        except Problem as problem:
+            _refused(slug, problem.code)
+            raise
 
 
 class BreakLease(APIView):
@@ -45,7 +53,11 @@ class BreakLease(APIView):
         if not given.is_valid():
             _refused(slug, "invalid")
             raise exceptions.ValidationError(given.errors)
-        return Response(control.break_(robot, reason=given.validated_data["reason"]))
+        try:
+            return Response(control.break_(robot, reason=given.validated_data["reason"]))
+        except Problem as problem:
+            _refused(slug, problem.code)
+            raise
 
 
 def _refused(slug: str, code: str) -> None:

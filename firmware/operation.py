@@ -8,11 +8,13 @@ from firmware.recorder import changing, close_breaker
 
 
 def reset_breaker(robot: Robot, *, reason: str) -> None:
-    """A person closes the breaker: the robot is asked again at once."""
+    """A person closes the breaker: the robot is asked again at once, and opens it anew if it still says nothing.
+
+    What is known of the robot stays: only an answer makes a link better.
+    """
     with changing([robot.pk]) as rows:
         row = rows[robot.pk]
         told = close_breaker(row, reason)
-        row.failures = 0
         journal.record_all(told or [journal.entry("breaker.reset", robot.slug, robot=robot.slug, reason=reason)])
 
 

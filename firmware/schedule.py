@@ -19,9 +19,8 @@ class Schedule:
     wiring: tuple[str, ...]  # what the client was built from
     due: dict[str, float] = field(default_factory=dict)
     busy: bool = False
-    probe_at: float | None = (
-        None  # monotonic; its breaker is open: until then it is left alone, then asked for its state
-    )
+    # Monotonic. While its breaker is open the robot is left alone until then, and then asked for its state.
+    probe_at: float | None = None
 
     def intervals(self) -> dict[str, float]:
         return {name: read.every_s or self.robot.poll_interval_s for name, read in self.client.profile.reads.items()}

@@ -82,21 +82,34 @@ def in_words(reason: str, choices: tuple[Any, ...] = ()) -> str:
 
 
 def mended(raw: dict[str, Any], keys: Iterable[str]) -> dict[str, Any] | None:
-    """A copy in which the language's own examples stand where `keys` are wrong, so that the rest can be looked at, too."""
+    """A copy in which the language's own examples stand where `keys` are wrong, so that the rest can be looked at, too.
+
+    None where that does not make it sound.
+    """
     whole = copy.deepcopy(raw)
-    for key in keys:
-        *above, last = _steps(whole, key)
-        place: Any = whole
-        for step in above:
-            place = place[step]
-        kind = _kind_of(key)
-        if isinstance(place, list) or kind is None:
-            del place[last]
-            continue
-        place.pop(last, None)
-        if (meta := _meta(kind)) and meta.examples:
-            place[last] = meta.examples[0]
+    try:
+        for key in keys:
+            _mend(whole, key)
+    except (
+        LookupError,
+        TypeError,
+    ):  # the key names no place: an entry before it in the list is gone, or it is part of a choice
+        return None
     return None if any(faults(whole)) else whole
+
+
+def _mend(whole: dict[str, Any], key: str) -> None:
+    *above, last = _steps(whole, key)
+    place: Any = whole
+    for step in above:
+        place = place[step]
+    kind = _kind_of(key)
+    if isinstance(place, list) or kind is None:
+        del place[last]
+        return
+    place.pop(last, None)
+    if (meta := _meta(kind)) and meta.examples:
+        place[last] = meta.examples[0]
 
 
 def _steps(raw: Any, key: str) -> list[Any]:

@@ -190,6 +190,7 @@ def test_resetting_it_needs_a_right_and_has_the_robot_asked_at_once(api: Any, ro
     assert RobotState.objects.get(robot=robot).breaker_opened_at is not None
     answer = api("erin").post(url, {"reason": "cable replaced"}, format="json")
     assert (answer.status_code, answer.json()["breaker"]["state"]) == (200, "closed")
+    assert (answer.json()["mode"], answer.json()["consecutive_failures"]) == ("degraded", 9)  # nothing has answered yet
     entry = JournalEntry.objects.get(verb="breaker.closed")
     assert (entry.reason, entry.data["probes"]) == ("cable replaced", 9)
     assert api("erin").post(url, {"reason": 5 * "long" * 200}, format="json").status_code == 400

@@ -122,6 +122,14 @@ def test_a_refusal_is_journalled_in_the_words_that_its_sender_gets(body: Any, ap
     assert "ErrorDetail" not in str(told)
 
 
+def test_a_denied_command_names_its_robot_in_the_journal(api: Any, robots: Any) -> None:
+    robots()
+    assert api("bob").send("oht-01", "move", {"target_m": 20}).status_code == 403
+    assert JournalEntry.objects.get(verb="access.denied").robot == "oht-01"
+    assert api("bob").send("no-such", "move", {"target_m": 20}).status_code == 404
+    assert not JournalEntry.objects.filter(robot="no-such").exists()
+
+
 def test_a_disabled_robot_takes_no_commands_and_says_so(api: Any, robots: Any) -> None:
     robots()
     Robot.objects.update(enabled=False)

@@ -100,6 +100,8 @@ def test_a_robot_behind_a_prefix_names_its_jobs_with_and_without_it() -> None:
     assert jobs.path_of(base, "/units/7/jobs/1") == "/jobs/1"
     with pytest.raises(BadReply):
         jobs.path_of(base, "/units/8/jobs/1")
+    with pytest.raises(BadReply, match="no address"):
+        jobs.path_of(base, "http://[bad")
 
 
 def test_a_job_may_be_told_in_text(machine: Machine, told: Any) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from firmware import profile
+from firmware.errors import BadProfile
 from firmware.tests.whole_profile import GOOD, MACHINE, faults
 
 
@@ -73,6 +75,20 @@ def test_a_fault_that_only_follows_from_another_is_not_told_beside_it() -> None:
     assert fault.key == "reads.guard.path"
     told = [fault.key for fault in faults(GOOD.replace("[reads.guard]", "[reads.gaurd]").replace('"/guard"', "7"))]
     assert told == ["reads.gaurd.path", "fields.tripped.from[0].read"]
+
+
+UNMENDABLE = {
+    "list": ('from = [{ read = "state", path = "phase" }]', "from = [5, 6]"),
+    "zones": ('path = "/fan"', 'path = "/fan"\nzones = [1, 2]'),
+    "choice": ("stopped = [{ tripped = true }]", 'stopped = [{ phase = { near = 5, tolerance = "a" } }]'),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong"), UNMENDABLE.values(), ids=UNMENDABLE)
+def test_a_file_that_no_example_mends_is_refused_and_crashes_nobody(right: str, wrong: str) -> None:
+    assert faults(GOOD.replace(right, wrong))
+    with pytest.raises(BadProfile):
+        profile.parse(GOOD.replace(right, wrong), "x.toml")
 
 
 SPOILT = [

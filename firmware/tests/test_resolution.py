@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import JournalEntry, User
+from firmware import threads
 from firmware.models import Command, Robot
 from robotctl.tests.fixtures import until
 
@@ -88,6 +89,17 @@ def test_a_late_reply_and_a_state_that_shows_it_end_the_doubt(api: Any, robots: 
     assert "answered late" in command.detail and simulator.truth()["state"] == "MOVE"
     verbs = list(JournalEntry.objects.filter(verb__startswith="command.").order_by("pk").values_list("verb", flat=True))
     assert verbs[-2:] == ["command.answered_late", "command.confirmed"]
+
+
+def test_a_late_reply_is_not_credited_with_what_a_later_order_did(api: Any, robots: Any, people: Any) -> None:
+    robot, simulator = robots()
+    simulator.fault("hang", path="/api/v1/motion/segment/start", count=1)
+    assert api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8).json()["status"] == "outcome_unknown"
+    a_command(robot, people, "confirmed", sent_at=timezone.now(), ended_at=timezone.now())
+    simulator.clear()
+    until(lambda: Command.objects.earliest("pk").answered_at)
+    assert threads.settle(20)
+    assert Command.objects.earliest("pk").status == "outcome_unknown"
 
 
 def test_a_robot_whose_stop_cannot_be_confirmed_is_retired_with_a_reason_only(api: Any, robots: Any) -> None:

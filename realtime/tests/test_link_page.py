@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from realtime.tests.test_console_browser import ROBOT, frozen, open_robot
+from realtime.tests.test_console_browser import ROBOT, calm, frozen, in_module, open_robot, sign_in
 
 pytestmark = [pytest.mark.system, pytest.mark.browser]
 
@@ -41,3 +41,28 @@ def test_who_may_not_reset_it_sees_the_breaker_and_no_button(page: Page, console
         expect(fact(page, "Breaker")).to_have_text(re.compile("open"), timeout=30_000)
         expect(page.get_by_role("button", name="Ask it again now")).to_be_hidden()
     expect(fact(page, "Mode")).to_have_text("online", timeout=30_000)
+
+
+@pytest.mark.parametrize(("failures", "words"), [(0, "the poll process may be down"), (3, "it does not answer")])
+def test_silence_of_our_own_is_not_blamed_on_the_robot(page: Page, console: Any, failures: int, words: str) -> None:
+    page.goto(f"{console.base_url}/sign-in/")
+    link = {"failures": failures, "last_contact_at": "2026-01-01T00:00:00Z"}
+    assert words in in_module(page, "truth.modeWords('offline', given.link)", link=link)
+
+
+def test_on_a_phone_the_readings_stay_within_their_card(page: Page, console: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_robot(page, console, "viewer")
+    edges = "['.readings', '.truth'].map((one) => document.querySelector(one).getBoundingClientRect().right)"
+    table, card = page.evaluate(edges)
+    assert table < card
+
+
+def test_a_robot_whose_stop_is_not_confirmed_is_counted_as_offline_too(page: Page, console: Any) -> None:
+    sign_in(page, console, "engineer")
+    with frozen(console, ROBOT):
+        page.locator(f'[data-stop="{ROBOT}"]').click()
+        expect(page.locator("#tally [data-level=nolink] b")).to_have_text("1", timeout=30_000)
+        expect(page.locator("#tally [data-level=critical] b")).to_have_text("1")
+    expect(page.locator("#tally [data-level=nolink] b")).to_have_text("0", timeout=30_000)
+    calm(page, console)
