@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware import replies
-from firmware.language.equipment import Detail, Group, Known, Lidar, Modules, Registers, Write
+from firmware.language.equipment import Detail, Group, Known, Lidar, Modules, Registers, Setting, Write
 from firmware.language.words import placeholders
 
 RANGES = {
@@ -154,19 +154,34 @@ def _from_text(raw: Any) -> Any:
 
 
 def settings(spec: Group, reply: Any) -> dict[str, Any]:
-    """`{"values": {name: value}}`, as people give them; what is missing is None."""
+    """`{"values": {name: value}}`, as people give them; what is missing is None.
+
+    What cannot be read as the setting's type stays as the robot says it: nobody asked for that, so it shows as drift.
+    """
     values = {}
     for name, setting in spec.settings.items():
-        raw = replies.find(setting.path, reply)
-        words = {replies.word(sent): choice for choice, sent in setting.sent.items()}
-        if setting.sent and raw is not None:
-            raw = words.get(replies.word(raw), replies.word(raw))
-        elif _is_number(raw) and setting.scale != 1.0:
-            raw = round(raw / setting.scale, 9)
-        if isinstance(raw, str):
-            raw = replies.printable(raw[:200])
-        values[name] = raw if isinstance(raw, str | bool) or _is_number(raw) else None
+        found = _as_given(setting, replies.find(setting.path, reply))
+        if isinstance(found, str):
+            found = replies.printable(found[:200])
+        values[name] = found if isinstance(found, str | bool) or _is_number(found) else None
     return {"values": values}
+
+
+def _as_given(setting: Setting, raw: Any) -> Any:
+    """What the robot reports, turned back into what somebody would have asked for."""
+    if raw is None or isinstance(raw, dict | list):
+        return None
+    if setting.sent:
+        raw = {replies.word(sent): choice for choice, sent in setting.sent.items()}.get(replies.word(raw), raw)
+    if setting.type == "flag":
+        return {"true": True, "1": True, "false": False, "0": False}.get(replies.word(raw).lower(), raw)
+    if setting.type == "text":
+        return replies.word(raw)
+    number = _from_text(raw)
+    if not _is_number(number):
+        return raw
+    given = round(number / setting.scale, 9)
+    return int(given) if float(given).is_integer() else given
 
 
 def same(one: Any, other: Any) -> bool:

@@ -66,6 +66,26 @@ def test_settings_are_told_as_people_give_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("setting", "said", "given"),
+    [
+        (Setting(path="v"), "1.5", 1.5),
+        (Setting(path="v", scale=1000), "1500", 1.5),
+        (Setting(path="v", type="integer"), 3.0, 3),
+        (Setting(path="v", type="flag"), 1, True),
+        (Setting(path="v", type="flag"), "False", False),
+        (Setting(path="v", type="flag", sent={"true": "on", "false": "off"}), "off", False),
+        (Setting(path="v", type="text"), 15, "15"),
+        (Setting(path="v"), "auto", "auto"),
+        (Setting(path="v"), {"deep": 1}, None),
+    ],
+)
+def test_a_setting_reads_as_it_is_asked_for(setting: Setting, said: Any, given: Any) -> None:
+    """What a robot says in text, in digits or in its own words equals what somebody asked for, or nothing is ever confirmed."""
+    found = equipment_shapes.settings(Group(path="/s", settings={"x": setting}), {"v": said})["values"]["x"]
+    assert (found, type(found)) == (given, type(given))
+
+
+@pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
         (1, 1.0, True),

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 # Settings read the environment when they are imported, so this stands at import time, one folder for each worker.
+CALLERS_VAR = Path(os.environ.get("ROBOTCTL_VAR", "var"))
 VAR = Path(tempfile.mkdtemp(prefix="robotctl-test-"))
 os.environ["ROBOTCTL_VAR"] = str(VAR)
 os.environ["TESTING"] = "true"

@@ -21,6 +21,7 @@ from firmware.simulator import TOKENS, Simulator
 from firmware.tests.contract import options
 from firmware.tests.machines.lift import Lift
 from firmware.tests.octoprint_tools import KEY, MISSING, PROGRAM, OctoPrint
+from robotctl.tests.fixtures import CALLERS_VAR
 
 MACHINES = Path(__file__).parents[1] / "machines"
 
@@ -140,10 +141,12 @@ def _there(machine: Machine) -> Iterator[Machine]:
 
 
 def _installed(named: str) -> str:
-    """The name of a profile; a file is installed into the tests' own folder first."""
+    """The name of a profile. A file, or one that the caller has installed, is put into the tests' own folder first."""
     path = Path(named)
     if path.suffix != ".toml":
-        return named
+        path = CALLERS_VAR / "profiles" / f"{named}.toml"
+        if not path.is_file():
+            return named
     name = re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-_")[:40] or "given"
     own = Path(settings.ENV.var) / "profiles" / f"{name}.toml"
     own.parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from firmware import equipment_shapes
+from firmware import equipment_shapes, parameters
 from firmware.errors import Rejected
+from firmware.language.actions import Param
+from firmware.language.equipment import Setting
 from firmware.tests.contract.report import NOT_TOLD, NOTED, SEEN
 from firmware.tests.contract.subject import Subject
 
@@ -81,4 +83,13 @@ def _group(subject: Subject, name: str) -> tuple[str, bool]:
     values = equipment_shapes.settings(group, found[0])["values"]
     told = [f"{key} = {value}" for key, value in values.items() if value is not None]
     missing = [key for key, value in values.items() if value is None]
+    strange = [key for key, value in values.items() if value is not None and not _is_typed(group.settings[key], value)]
+    assert not strange, (
+        f"not of the type that the profile says: {', '.join(f'{key} = {values[key]!r}' for key in strange)}"
+    )
     return ", ".join(told) + (f"; not told: {', '.join(missing)}" if missing else ""), bool(told)
+
+
+def _is_typed(setting: Setting, value: Any) -> bool:
+    """Whether it could be asked for as it reads. What is out of range or none of the choices may still be told."""
+    return parameters.typed(Param(type=setting.type), value)[0] is None
