@@ -35,7 +35,8 @@ class Answers:
             self._believe_text(answer, [])
         found = re.search(ask.pattern, _text(answer))
         if found is None:
-            raise BadReply("The reply does not fit the profile's pattern.", status=answer.status, body=answer.body)
+            words = f"The reply does not fit the profile's pattern; it says {self.printable(_text(answer)[:120])!r}."
+            raise BadReply(words, status=answer.status, body=answer.body)
         return found.groupdict()
 
     def parse(

@@ -18,7 +18,10 @@ from django.conf import settings
 from firmware.errors import BadProfile
 from firmware.language import checks, structure
 from firmware.language.actions import Stop
+from firmware.language.examples import example
 from firmware.language.kind import Profile
+from firmware.language.lines import line_of
+from firmware.language.mending import follows, mended
 from firmware.language.reads import About, Field, Read, Source
 from firmware.language.structure import Fault
 from firmware.language.words import MACHINE_STATE
@@ -169,15 +172,6 @@ def parse(text: str, file: str) -> Profile:
     return profile
 
 
-def _follows(fault: tuple[str, str], wrong: list[str]) -> bool:
-    """Whether a contradiction may be nothing but the consequence of what stands at one of the wrong keys."""
-    key, reason = fault
-    names = {step for one in wrong for step in one.split(".")[1:2]}
-    return any(key.startswith(one) or one.startswith(key) for one in wrong) or any(
-        repr(name) in reason for name in names
-    )
-
-
 def examine(text: str) -> tuple[Profile | None, list[Fault]]:
     """The profile in `text`, if its structure is right, and what is wrong with it, with line and example.
 
@@ -188,14 +182,28 @@ def examine(text: str) -> tuple[Profile | None, list[Fault]]:
     except RecursionError:
         return None, [Fault("", "not a profile: brackets within brackets without end")]
     except tomllib.TOMLDecodeError as error:
-        place = re.search(r"at line (\d+)", str(error))
-        return None, [Fault("", f"not TOML: {error}", line=int(place[1]) if place else None)]
+        return None, [_no_toml(str(error))]
     found = list(structure.faults(raw))
-    sound = structure.mended(raw, [key for key, _ in found]) if found else raw
+    sound = mended(raw, [key for key, _ in found]) if found else raw
     whole = None if sound is None else msgspec.convert(sound, Profile)
     wrong = [key for key, _ in found]
     if whole is not None:
-        found += [fault for fault in checks.problems(whole) if not _follows(fault, wrong)]
+        found += [fault for fault in checks.problems(whole) if not follows(fault, wrong)]
     profile = None if wrong else whole
-    told = [Fault(key, reason, structure.line_of(text, key), structure.example(key)) for key, reason in found]
+    told = [Fault(key, reason, line_of(text, key), example(key)) for key, reason in found]
     return profile, told
+
+
+TOML_MEANS = {
+    "Cannot overwrite a value": "a key is given twice",
+    "Cannot declare": "a table is given twice",
+    "Invalid value": 'a value is missing or is none; text stands in quotes: "idle"',
+    "Cannot mutate immutable namespace": "a table in braces cannot be added to later",
+}
+
+
+def _no_toml(error: str) -> Fault:
+    place = re.search(r"at line (\d+)", error)
+    means = next((words for begin, words in TOML_MEANS.items() if error.startswith(begin)), None)
+    words = f"not TOML: {means}. ({error})" if means else f"not TOML: {error}"
+    return Fault("", words, line=int(place[1]) if place else None)

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -126,10 +127,13 @@ def convert(spec: Value, raw: Any, scale: float = 1.0, offset: float = 0.0) -> A
 
 
 def word(raw: Any) -> str:
-    """A raw value as it is written in a profile: whole numbers without a point, true and false as in JSON."""
+    """A raw value as it is written in a profile: whole numbers without a point, none with an exponent, true and false as
+    in JSON."""
     if isinstance(raw, bool):
         return "true" if raw else "false"
-    return str(int(raw)) if isinstance(raw, float) and raw.is_integer() else str(raw)
+    if isinstance(raw, float) and math.isfinite(raw):
+        return str(int(raw)) if raw.is_integer() else f"{Decimal(repr(raw)):f}"
+    return str(raw)
 
 
 def entries(path: str, reply: Any) -> list[dict[str, Any]]:
@@ -151,7 +155,10 @@ def path_part(value: Any) -> str:
 
 
 def fill(template: Any, params: dict[str, Any]) -> Any:
-    """A template with its parameters: the whole string `$name` becomes the typed value; what was not given is left out."""
+    """A template with its parameters: the whole string `$name` becomes the typed value; what was not given is left out.
+
+    Within a longer string it is written into it. Raises FirmwareError for what would break out of that.
+    """
     if isinstance(template, dict):
         filled = {key: fill(value, params) for key, value in template.items()}
         return {key: value for key, value in filled.items() if value is not None}
@@ -159,4 +166,14 @@ def fill(template: Any, params: dict[str, Any]) -> Any:
         return [fill(value, params) for value in template]
     if isinstance(template, str) and (match := PLACEHOLDER.fullmatch(template)):
         return params.get(match[1])
+    if isinstance(template, str):
+        return PLACEHOLDER.sub(lambda found: _text_part(found[1], params.get(found[1])), template)
     return template
+
+
+def _text_part(name: str, value: Any) -> str:
+    """A value as it stands within a text. A line break could be a second order to the robot."""
+    written = "" if value is None else word(value)
+    if not written.isprintable():
+        raise FirmwareError(f"{name} holds a line break or another character that cannot stand within a text.")
+    return written

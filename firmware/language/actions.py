@@ -36,9 +36,15 @@ class Action(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     token: Token = None
     body: Annotated[
         dict[str, Any] | list[Any] | str | None,
-        says('The whole string "$name" becomes the typed parameter.', {"target": "$target_m"}),
+        says(
+            'The whole string "$name" becomes the typed parameter; within a longer one it is written into it.',
+            {"target": "$target_m"},
+        ),
     ] = None
-    encode: Annotated[Literal["json", "form", "text"], says("How the body is written.")] = "json"
+    encode: Annotated[
+        Literal["json", "form", "text"],
+        says("How the body is written; text: the body is one string, form: a flat table."),
+    ] = "json"
     timeout_s: Seconds | None = None
     in_doubt: Annotated[list[int] | None, says("As in [replies], for this one; none: as there.", [500])] = None
 

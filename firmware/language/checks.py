@@ -1,46 +1,42 @@
 """What is wrong with a profile that its types alone do not see: (key, reason), each with the mend in its words."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import jmespath
 import msgspec
 from jmespath.exceptions import JMESPathError
 
-from firmware import parameters
-from firmware.language.actions import Command, Param
+from firmware.language.action_checks import action_problems
+from firmware.language.condition_checks import condition_problems, condition_sense, state_problems
 from firmware.language.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens, fetches
+from firmware.language.idle_checks import idle_problems
 from firmware.language.kind import Profile
 from firmware.language.placeholders import placeholder_problems
 from firmware.language.reads import Ask
 from firmware.language.sense_checks import sense_problems
-from firmware.language.words import MACHINE_STATE, MACHINE_STATES, Condition, Near, placeholders
+from firmware.language.words import MACHINE_STATE
 
 Problems = Iterator[tuple[str, str]]
-RESERVED = frozenset({"register_write", "configure", "stop", "reset"})
 
 
 def problems(profile: Profile) -> Problems:
     """All that is wrong with `profile`, in the order of the file's parts."""
     yield from _expression_problems(profile)
     yield from sense_problems(profile)
+    yield from idle_problems(profile)
+    yield from condition_sense(profile)
     yield from _field_problems(profile)
     yield from _token_problems(profile)
-    for name, param in profile.settings.items():
-        yield from _param_problems(f"settings.{name}", param)
     yield from _reply_problems(profile)
-    if profile.reset:
-        yield from _state_problems("reset.from_states", profile.reset.from_states)
-    for name, command in profile.commands.items():
-        yield from _command_problems(profile, name, command)
-    if any(rule_problems := [*_rule_problems(profile), *_rest_problems(profile)]):
-        yield from rule_problems
-        return  # conditions cannot be followed through them
-    yield from _condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
+    yield from action_problems(profile)
+    yield from _rule_problems(profile)
+    yield from _rest_problems(profile)
+    yield from condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
     if not profile.stop.stopped:
         yield "stop.stopped", "must say how a stopped robot reads; without it a stop could never be confirmed"
     for name, call in profile.setup.items():
-        yield from _condition_problems(profile, f"setup.{name}.when", call.when, set())
+        yield from condition_problems(profile, f"setup.{name}.when", call.when, set())
     yield from equipment_problems(profile)
     yield from placeholder_problems(profile)
 
@@ -75,7 +71,7 @@ def _expression_problems(profile: Profile) -> Problems:
         try:
             jmespath.compile(path)
         except JMESPathError as error:
-            yield key, f"not a JMESPath expression: {str(error).splitlines()[0]}"
+            yield key, f"not a JMESPath expression: {_path_words(path, error)}"
     asked: dict[str, Ask] = {f"reads.{name}": read for name, read in profile.reads.items()} | fetches(profile)
     for key, ask in asked.items():
         if ask.pattern is not None:
@@ -85,6 +81,23 @@ def _expression_problems(profile: Profile) -> Problems:
             yield from _pattern_problems(f"commands.{name}.job.pattern", command.job.pattern, named=True)
     if profile.replies.refused_text is not None:
         yield from _pattern_problems("replies.refused_text", profile.replies.refused_text, named=False)
+
+
+def _path_words(path: str, error: JMESPathError) -> str:
+    """What is wrong, with the path, and how things are written in one."""
+    words = re.sub(
+        r"^(Bad|Invalid) jmespath expression: |: Parse error at column \d+.*",
+        "",
+        str(error).splitlines()[0],
+        flags=re.I,
+    )
+    words = words.removesuffix(":").replace(", token", "")
+    hint = (
+        "compare with =="
+        if re.search(r"[^=!<>]=[^=]", path)
+        else "texts stand in 'quotes', numbers, true, false and null in `backticks`"
+    )
+    return f"{words} in {path!r}; {hint}" if path.strip() else words
 
 
 REPEATED_GROUP = re.compile(r"(?<!\\)\)[*+{]")
@@ -165,11 +178,11 @@ def _rest_problems(profile: Profile) -> Problems:
 def _machine_state_problems(profile: Profile) -> Problems:
     state = profile.fields[MACHINE_STATE]
     for raw, word in state.map.items():
-        yield from _state_problems(f"fields.{MACHINE_STATE}.map.{raw}", [word])
+        yield from state_problems(f"fields.{MACHINE_STATE}.map.{raw}", [word])
     if state.sources and not state.map:
         yield f"fields.{MACHINE_STATE}.map", "must map the robot's words to machine states"
     for index, rule in enumerate(state.rules):
-        yield from _state_problems(f"fields.{MACHINE_STATE}.rules[{index}].value", [rule.value])
+        yield from state_problems(f"fields.{MACHINE_STATE}.rules[{index}].value", [rule.value])
 
 
 def _rule_problems(profile: Profile) -> Problems:
@@ -179,56 +192,8 @@ def _rule_problems(profile: Profile) -> Problems:
             for other in rule.when:
                 if other in profile.fields and not profile.fields[other].sources:
                     yield key, f"{other!r} follows from other fields itself; a rule rests on what is read"
-            yield from _condition_problems(profile, key, [rule.when], set())
+            yield from condition_problems(profile, key, [rule.when], set())
         if field.rules and not any(rule.when for rule in field.rules):
             yield f"fields.{name}.rules", "rests on no field"
         elif field.rules and field.rules[-1].when:
             yield f"fields.{name}.rules", 'must say what it is otherwise: end with { when = {}, value = "…" }'
-
-
-def _command_problems(profile: Profile, name: str, command: Command) -> Problems:
-    key = f"commands.{name}"
-    yield from _state_problems(f"{key}.states", command.states)
-    if name in RESERVED:
-        yield key, f"{name!r} is the name of something that robotctl does itself; take another"
-    if command.job and command.job.path and "job" not in set(placeholders(command.job.path)):
-        yield f"{key}.job.path", "must say where the job's name goes: $job"
-    for param_name, param in command.params.items():
-        yield from _param_problems(f"{key}.params.{param_name}", param)
-    if command.kind == "motion" and command.observable and not command.confirm and not command.job:
-        yield f"{key}.confirm", "must say how the robot shows that it obeys; if nothing can, say observable = false"
-    if not command.observable and (command.confirm or command.done or command.job):
-        yield f"{key}.observable", "is false, yet confirm or done says what would show it"
-    yield from _condition_problems(profile, f"{key}.confirm", command.confirm, set(command.params))
-    yield from _condition_problems(profile, f"{key}.done", command.done, set(command.params))
-
-
-def _param_problems(key: str, param: Param) -> Problems:
-    if param.minimum is not None and param.maximum is not None and param.minimum > param.maximum:
-        yield key, f"no value is at least {param.minimum:g} and at most {param.maximum:g}"
-    elif param.default is not None and (problem := parameters.typed(param, param.default)[0]):
-        yield f"{key}.default", problem
-    elif param.example is not None and (problem := parameters.typed(param, param.example)[0]):
-        yield f"{key}.example", problem
-    for choice in param.choices if param.sent else ():
-        if choice not in param.sent:
-            yield f"{key}.sent", f"does not say what {choice!r} is sent as"
-
-
-def _condition_problems(profile: Profile, key: str, conditions: list[Condition], params: set[str]) -> Problems:
-    for condition in conditions:
-        for name, expected in condition.items():
-            if name == MACHINE_STATE:  # a typo here would mean that nothing is ever confirmed
-                yield from _state_problems(key, expected if isinstance(expected, list) else [expected])
-            if isinstance(expected, Near) and not expected.tolerance >= 0:
-                yield key, f"the tolerance of {name} must be a number from 0 on"
-            if name not in profile.fields:
-                yield key, f"{name!r} is not one of fields ({', '.join(profile.fields)})"
-            for missing in sorted(set(placeholders(getattr(expected, "near", expected))) - params):
-                yield key, f"${missing} is not one of the command's params"
-
-
-def _state_problems(key: str, states: Iterable[object]) -> Problems:
-    for state in states:
-        if state not in MACHINE_STATES:
-            yield key, f"{state!r} is not a machine state ({', '.join(MACHINE_STATES)})"

@@ -6,7 +6,7 @@ import msgspec
 
 from firmware.language.actions import Action, Param
 from firmware.language.reads import Ask, Value
-from firmware.language.words import Expression, MaySeconds, Part, Scalar, Seconds, says
+from firmware.language.words import Expression, MaySeconds, Part, Path_, Scalar, Seconds, says
 
 LISTED = says("The list in the reply; of an object, its values, each with its `key`.", "data.modules")
 
@@ -64,6 +64,7 @@ class Write(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
 class Registers(Fetch, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The register table of a module; `$module` in the path. All expressions are over one entry of the list."""
 
+    path: Annotated[Path_, says("`$module` stands for the module's address.", "/modules/$module/registers")]
     entries: Annotated[Expression, LISTED] = msgspec.field(name="list")
     address: Annotated[Expression, says("`$register` in the write's path.", "address")]
     value: Expression

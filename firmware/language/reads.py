@@ -159,7 +159,7 @@ class Field(Value, kw_only=True, frozen=True, forbid_unknown_fields=True):
         list[Rule],
         says(
             "The first that holds wins; as old as the oldest it rests on.",
-            [{"when": {"busy": True}, "value": "moving"}],
+            [{"when": {"busy": True}, "value": "moving"}, {"when": {}, "value": "idle"}],
         ),
     ] = []
     rests_on: Annotated[

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from firmware.language.examples import example_of
 from firmware.language.kind import Profile
-from firmware.language.structure import example_of
 from firmware.language.words import Part
 
 HEAD = """# The profile language

@@ -135,7 +135,7 @@ def _signed_with(profile: Profile, token: str) -> Iterator[str]:
 
 def warnings(profile: Profile) -> list[str]:
     """What is no error, and yet leaves people with less than they may think."""
-    return [*_reading_warnings(profile), *_command_warnings(profile)]
+    return [*_reading_warnings(profile), *_signing_warnings(profile), *_command_warnings(profile)]
 
 
 def _reading_warnings(profile: Profile) -> Iterator[str]:
@@ -149,10 +149,23 @@ def _reading_warnings(profile: Profile) -> Iterator[str]:
         yield f"reads ({', '.join(still)}): neither `alive` nor `taken_at`; values that are frozen cannot be told from fresh ones."
 
 
+def _signing_warnings(profile: Profile) -> Iterator[str]:
+    for token in profile.auth.tokens:
+        if not any(_signed_with(profile, token)):
+            yield f"auth.tokens: {token!r} signs nothing; a read or an action says `token`, all reads `auth.read_token`."
+    if profile.auth.tokens and not any(read.token or profile.auth.read_token for read in profile.reads.values()):
+        yield "auth.read_token: none; every read is sent without a credential, though the robot has some."
+    for name in profile.reads:
+        if not any(profile.fields_of(name)):
+            yield f"reads.{name}: no field is found in it; it is asked for nothing."
+
+
 def _command_warnings(profile: Profile) -> Iterator[str]:
     for name, command in profile.commands.items():
         if not command.confirm and not command.job:
             yield f"commands.{name}: not observable; it ends `acknowledged`, which is no proof that the robot obeyed."
+        if command.job and not command.job.failed:
+            yield f"commands.{name}.job: no word for a failure; one is noticed only when it is no longer followed."
         if command.kind == "motion" and not command.states:
             yield f"commands.{name}: motion without `states`; it is sent whatever the robot is doing."
         for key, param in command.params.items():

@@ -22,7 +22,7 @@ def says(description: str, *examples: Any, **limits: Any) -> msgspec.Meta:
     return msgspec.Meta(description=description, examples=list(examples) or None, **limits)
 
 
-PATH = r"^/([^/\s#][^\s#]*)?$"  # `//host` would be another machine
+PATH = r"^/([^/\s#][^\s#]*)?(?![\s\S])"  # `//host` would be another machine; `$` lets a line break at the end pass
 Scalar = str | float | bool
 Seconds = Annotated[float, says("Seconds.", 2.0, gt=0, le=3600)]
 MaySeconds = Annotated[float, says("Seconds; 0: none.", 2.0, ge=0, le=3600)]

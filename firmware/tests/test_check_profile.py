@@ -48,7 +48,7 @@ def test_every_problem_is_told_with_its_line_and_what_would_be_right(tmp_path: P
 @pytest.mark.parametrize(("text", "words"), [
     ("[about\nx = 1", "robot.toml:1: not TOML"),
     (GOOD.replace('IDLE = "idle"', 'IDLE = "idel"'), "'idel' is not a machine state"),
-    (GOOD + "[commands.stop]\nclass = 'stop'\npath = '/x'\n", "commands.stop: 'stop' is the name of something"),
+    (GOOD + "[commands.stop]\nclass = 'stop'\npath = '/x'\n", "commands.stop: is not a command; it has a table of its own: [stop]"),
 ])  # fmt: skip
 def test_what_is_wrong_ends_with_one(tmp_path: Path, text: str, words: str) -> None:
     code, _, err = check(written(tmp_path, text))
@@ -101,6 +101,7 @@ def test_a_profile_that_leaves_nothing_open_is_just_right() -> None:
     whole = GOOD.replace('path = "/state"', 'path = "/state"\nalive = "n"').replace(
         '[{ read = "state", path = "x" }]', '[{ read = "state", path = "x" }]\nunit = "m"'
     )
+    whole = whole.replace("[auth]", '[auth]\nread_token = "admin"')
     whole = whole.replace('class = "motion"', 'class = "motion"\nstates = ["idle"]')
     whole = whole.replace("[commands.move.params.to]", '[commands.move.params.to]\nunit = "m"')
     whole += (

@@ -112,6 +112,26 @@ def test_parameters_are_sent_in_the_robots_unit_and_words(scripted: Scripted) ->
     assert type(second["mm"]) is int
 
 
+GCODE = """encode = "text"
+body = "G1 X$to ;$note"
+params.to = { scale = 1000 }
+params.note = { type = "text", default = "-" }
+observable = false
+"""
+
+
+def test_a_parameter_is_written_into_a_text(scripted: Scripted) -> None:
+    robot = scripted(said({"st": "IDLE"}))
+    one = client(robot.url, text(GCODE))
+    go(one, to=0.0000005, note="a & b")
+    _, headers, body = sent(robot.requests[-1])
+    assert headers["Content-Type"].startswith("text/plain")
+    assert body == b"G1 X0.0005 ;a & b"
+    with pytest.raises(FirmwareError, match="note holds a line break"):
+        go(one, to=1.0, note="x\nM112")
+    assert len(robot.requests) == 1, "nothing of it was sent"
+
+
 def test_a_form_is_written_as_one(scripted: Scripted) -> None:
     robot = scripted(said({}))
     form = PARAMS.format(encode="form", believed=BELIEVED).replace(', list = ["$to"]', "")

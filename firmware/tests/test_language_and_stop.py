@@ -177,4 +177,4 @@ def test_a_profile_that_would_hang_or_zero_everything_is_refused(old: str, new: 
     assert old in KIND
     text = KIND.replace(old, new)
     _, faults = profile.examine(text.replace("%s", ""))
-    assert [fault.key for fault in faults] == [key]
+    assert key in [fault.key for fault in faults]
