@@ -56,7 +56,9 @@ class Answers:
             self._believe_text(answer, doubted)
         promised = "html" in answer.content_type or "json" in answer.content_type
         if not readable and (must_be_json or (answer.body and promised)):
-            raise BadReply("The reply is not JSON.", status=answer.status, body=answer.body)
+            said = "" if "html" in answer.content_type else self.printable(_text(answer)[:80])
+            words = f"The reply is not JSON{f'; it says {said!r}' if said else ''}."
+            raise BadReply(words, status=answer.status, body=answer.body)
         if replies.find(self._language.refused, reply) is True:
             words = self.message(reply) or "The robot refused."
             raise Rejected(words, status=answer.status, body=answer.body, in_doubt=answer.status in doubted)

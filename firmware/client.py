@@ -81,6 +81,7 @@ class RobotClient:
             answer.ended_at,
             answer.ended_at - answer.began_at,
             replies.clock_offset(read.clock, reply, answer.began_at, answer.ended_at),
+            said=reply,
         )
 
     def fetch(self, fetch: Fetch, params: dict[str, Any] | None = None) -> tuple[Any, float] | None:

@@ -1,6 +1,6 @@
 """What a robot said: to a read, and to an action."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -17,6 +17,7 @@ class Observation:
     ended_at: float
     took_s: float | None = None  # from the first byte sent to the last received
     clock_offset_s: float | None = None  # how far the robot's clock is ahead of ours, if it tells the time
+    said: Any = field(default=None, repr=False, compare=False)  # the reply itself
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,20 @@ Strictly looking: only the profile's reads and fetches go out, one at a time, th
 a robot that owes an answer. No command, no setup, no stop.
 """
 
+import itertools
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from firmware import conditions
+from firmware import conditions, replies
 from firmware.client import Observation, RobotClient
 from firmware.errors import BadProfile, Busy, Frozen, Unreachable
 from firmware.language.kind import Profile
 from firmware.language.words import MACHINE_STATE
 from firmware.probing import auth, equipment, fit, network
 from firmware.probing.asking import Asked, Asker, Target, prepare
-from firmware.probing.words import Found, Report, Scrubber, Step, explain, hangs
+from firmware.probing.words import PATHS_AT_MOST, Found, Report, Scrubber, Step, explain, hangs, paths_in
 
 LIMIT_S = 60.0
 
@@ -89,7 +91,7 @@ def _look(report: Report, target: Target, client: RobotClient, asker: Asker, gue
         report.steps += equipment.look(client, asker)
     report.steps += [_constant(path, why) for path, why in kind.constants.items()]
     _show(report, kind, seen)
-    _advise(report, target, kind)
+    _advise(report, target, kind, seen)
 
 
 def _in_order(kind: Profile) -> list[str]:
@@ -134,9 +136,9 @@ def _read_step(kind: Profile, name: str, asked: Asked[Any]) -> Step:
     if not missing:
         return Step(f"read {name}", True, asked.ms, words, found=found)
     words += f" Not given: {', '.join(missing)}."
-    mend = (
-        "" if found else "Nothing to read now; or `taken_at` finds no time; or the paths do not fit this robot's reply."
-    )
+    mend = "" if found else "Nothing to read now; or `taken_at` finds no time; or the paths do not fit this reply."
+    if has := list(itertools.islice(paths_in(seen.said), PATHS_AT_MOST)):
+        mend = f"{mend} The reply has: {', '.join(has)}.".strip()
     return Step(f"read {name}", bool(found) or None, asked.ms, words, mend, found=found, missing=missing)
 
 
@@ -149,6 +151,15 @@ def value_words(one: Found) -> str:
         return "yes" if value else "no"
     words = f"{value:.9g}" if isinstance(value, float) else str(value)
     return f"{words} {one.unit}" if one.unit else words
+
+
+def _state_words(kind: Profile, seen: list[Observation]) -> Iterator[str]:
+    """What the robot itself calls its state."""
+    for source in kind.fields[MACHINE_STATE].sources:
+        for one in seen:
+            said = replies.find(source.path, one.said) if one.read == source.read else None
+            if isinstance(said, str | int | float):
+                yield repr(replies.printable(replies.word(said)[:60]))
 
 
 def _not_asked(names: list[str]) -> Step:
@@ -177,13 +188,14 @@ def _show(report: Report, kind: Profile, seen: list[Observation]) -> None:
             report.readings.append(Found(name, field.title or name, value, field.unit, age_s))
 
 
-def _advise(report: Report, target: Target, kind: Profile) -> None:
+def _advise(report: Report, target: Target, kind: Profile, seen: list[Observation]) -> None:
     if report.machine_state is None:
         report.advice.append(
             "Its machine state is not read: robotctl would not know what it does, and send it no motion."
         )
     elif report.machine_state == "unknown":
-        report.advice.append("Its state reads `unknown`: the profile's `map` says so, or lacks the word that it gave.")
+        words = ", ".join(dict.fromkeys(_state_words(kind, seen))) or "nothing"
+        report.advice.append(f"Its state reads `unknown`; it says {words}: put that into `fields.{MACHINE_STATE}.map`.")
     missing = [name for name in kind.auth.tokens if not target.credentials.get(name)]
     if missing:
         report.advice.append(f"Not given, so what they sign was not tried: credentials {', '.join(missing)}.")
@@ -196,10 +208,14 @@ def _without_secrets(report: Report, scrubber: Scrubber) -> Report:
         return replace(one, value=scrubber.clean(one.value))
 
     report.steps = [
-        replace(step, words=scrubber.clean(step.words), found=tuple(map(value, step.found))) for step in report.steps
+        replace(
+            step, words=scrubber.clean(step.words), mend=scrubber.clean(step.mend), found=tuple(map(value, step.found))
+        )
+        for step in report.steps
     ]
     report.readings = [value(one) for one in report.readings]
     report.fits = [replace(fit, why=scrubber.clean(fit.why)) for fit in report.fits]
     report.machine_state = scrubber.clean(report.machine_state)
+    report.advice = [scrubber.clean(words) for words in report.advice]
     report.url = scrubber.clean(report.url)
     return report

@@ -1,11 +1,13 @@
 """What a probe found, as page, JSON and terminal show it; and what each failure means, with the way to mend it."""
 
 import base64
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from firmware import errors
+from firmware import errors, replies
 
 GUIDE = "docs/connect-a-robot.md"
 
@@ -65,6 +67,23 @@ class Report:
     def ok(self) -> bool:
         """Whether the robot can be connected so: its machine state can be read, and it answered whatever it was asked."""
         return self.machine_state not in (None, "unknown") and not self.hung
+
+
+PATHS_AT_MOST = 24
+
+
+def paths_in(reply: Any, path: str = "", deep: int = 8) -> Iterator[str]:
+    """The JMESPaths of the values in a reply; of a list, those of its first entry."""
+    if not deep:
+        return
+    if isinstance(reply, dict):
+        for key, value in reply.items():
+            name = key if re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) else f'"{replies.printable(key[:60])}"'
+            yield from paths_in(value, f"{path}.{name}" if path else name, deep - 1)
+    elif isinstance(reply, list) and reply:
+        yield from paths_in(reply[0], f"{path}[0]", deep - 1)
+    elif path:
+        yield path
 
 
 class Scrubber:
