@@ -44,6 +44,11 @@ def by_token(request: Request) -> bool:
     return isinstance(request.auth, ApiToken)
 
 
+def may_not_stop(request: Request) -> bool:
+    """Whether it was signed in with an API token that has not the scope `stop`."""
+    return isinstance(request.auth, ApiToken) and not request.auth.may_stop
+
+
 def session_user(session_key: str) -> User | None:
     """Who the browser session belongs to now; None when it has ended. For sockets, which outlive their request."""
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)

@@ -132,9 +132,14 @@ class ApiToken(AbstractAuthToken):
     """A knox token: only its hash is stored; it expires."""
 
     name = models.CharField(max_length=80, blank=True)
+    may_stop = models.BooleanField(default=False, help_text="Has the scope `stop`.")
 
     def __str__(self) -> str:
         return f"{self.token_key}… of {self.user}"  # never the digest
+
+    @property
+    def scopes(self) -> list[str]:
+        return ["stop"] if self.may_stop else []
 
 
 class WsTicket(models.Model):
@@ -174,6 +179,16 @@ class WsTicket(models.Model):
     @staticmethod
     def hashed(clear: str) -> str:
         return hashlib.sha256(clear.encode()).hexdigest()
+
+
+class StopRevocation(models.Model):
+    """Stop tickets issued until `at` are void: those of `user`, or everybody's."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"stop tickets of {self.user or 'everybody'} until {self.at}"
 
 
 class JournalOrigin(models.Model):

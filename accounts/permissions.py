@@ -17,7 +17,7 @@ from django.utils import timezone
 from guardian.core import ObjectPermissionChecker
 from guardian.shortcuts import assign_perm, remove_perm
 
-from accounts import roles
+from accounts import roles, stop_tickets
 from accounts.models import Grant, Role, User
 from robotctl import events
 
@@ -162,6 +162,7 @@ def _own_perms(checker: ObjectPermissionChecker, obj: models.Model, holder: User
 
 
 def rights_changed(holder: User | Group | None) -> None:
-    """Ring for the sockets that must be asked again. None: for everybody."""
+    """Ring for the sockets that must be asked again, and make void the stop tickets. None: for everybody."""
     user_id = holder.pk if isinstance(holder, User) else None
+    stop_tickets.revoke(user_id)
     transaction.on_commit(lambda: events.publish("rights", "bell", {"user_id": user_id}))

@@ -42,6 +42,7 @@ class TokenReply(serializers.Serializer[Any]):
 class TokenRequest(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=80)
     expires_in_s = serializers.IntegerField(required=False, min_value=60, max_value=366 * 86400, default=36000)
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=["stop"]), required=False, default=list)
 
 
 class TokenRow(serializers.Serializer[Any]):
@@ -49,6 +50,7 @@ class TokenRow(serializers.Serializer[Any]):
 
     id = serializers.CharField(source="token_key")
     name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField(source="created")
     expires_at = serializers.DateTimeField(source="expiry")
 
@@ -57,6 +59,7 @@ class NewToken(serializers.Serializer[Any]):
     id = serializers.CharField()
     token = serializers.CharField()
     name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
     expires_at = serializers.DateTimeField()
 
 

@@ -50,7 +50,8 @@ class Login(APIView):
             raise exceptions.AuthenticationFailed("Wrong user name or password.")
         context.set_actor(user.pk, user.username)
         with transaction.atomic():
-            made, token = ApiToken.objects.create(user, name=request.headers.get("User-Agent", "")[:80])
+            name = request.headers.get("User-Agent", "")[:80]
+            made, token = ApiToken.objects.create(user, name=name, may_stop=True)  # a person is there
             journal.record("auth.token_issued", user.username, actor=user)
         return Response({"token": token, "expires_at": journal.iso(made.expiry), "user": UserSerializer(user).data})
 
@@ -101,6 +102,7 @@ class Password(APIView):
             request.user.set_password(given.validated_data["new_password"])
             request.user.save(update_fields=["password"])
             journal.record("auth.password_changed", request.user.username)
+            permissions.rights_changed(request.user)
         return Response({"detail": "Password changed."})
 
 
@@ -117,7 +119,8 @@ class SocketTicket(APIView):
 
 
 class Tokens(APIView):
-    """One's own API tokens. POST `{name, expires_in_s?}` makes one; it is shown this once."""
+    """One's own API tokens. POST `{name, expires_in_s?, scopes?}` makes one; it is shown this once. Only one with the scope
+    `stop` may stop robots."""
 
     @extend_schema(responses=TokenRow(many=True))
     def get(self, request: Request) -> Response:
@@ -132,9 +135,11 @@ class Tokens(APIView):
         given.is_valid(raise_exception=True)
         name, lifetime = given.validated_data["name"], timedelta(seconds=given.validated_data["expires_in_s"])
         with transaction.atomic():
-            made, token = ApiToken.objects.create(request.user, expiry=lifetime, name=name)
-            journal.record("auth.token_issued", request.user.username, data={"id": made.token_key, "name": name})
-        body = {"id": made.token_key, "token": token, "name": name, "expires_at": journal.iso(made.expiry)}
+            may_stop = "stop" in given.validated_data["scopes"]
+            made, token = ApiToken.objects.create(request.user, expiry=lifetime, name=name, may_stop=may_stop)
+            about = {"id": made.token_key, "name": name, "scopes": made.scopes}
+            journal.record("auth.token_issued", request.user.username, data=about)
+        body = about | {"token": token, "expires_at": journal.iso(made.expiry)}
         return Response(body, status=status.HTTP_201_CREATED)
 
 

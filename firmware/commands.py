@@ -14,7 +14,7 @@ from rest_framework import exceptions
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import control, execution, orders, profile, state, stopping, threads
+from firmware import control, execution, orders, profile, spool, state, stopping, threads
 from firmware.errors import BadProfile
 from firmware.language.kind import Profile
 from firmware.models import Command, Robot, RobotState
@@ -61,6 +61,9 @@ def _accept(
         row = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site").get(robot=robot)
         if (earlier := _same_key(robot, user, key, digest)) is not None:
             return earlier, False
+        if order.kind in state.LATCH_FORBIDS and spool.is_waiting():
+            words = "A stop from this host is not written down yet; until it is, nothing is moved from here."
+            raise Problem(409, "spool_pending", words)
         if order.kind in state.LATCH_FORBIDS and stopping.is_pending(robot.slug):
             raise Problem(409, "stop_latched", "The robot has just been told to stop.")
         verdict = state.forbidden(row.robot, row, spec, order.kind, order.states, name.replace("_", " "), now)

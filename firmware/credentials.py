@@ -16,6 +16,15 @@ def _box() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.ENV.credential_keys])
 
 
+def encrypt(clear: bytes) -> bytes:
+    return _box().encrypt(clear)
+
+
+def decrypt(sealed: bytes) -> bytes:
+    """Raises cryptography's InvalidToken."""
+    return _box().decrypt(sealed)
+
+
 def seal(credentials: dict[str, str]) -> str:
     return _box().encrypt(msgspec.json.encode(credentials)).decode() if credentials else ""
 

@@ -16,7 +16,7 @@ from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.language.actions import Job
-from firmware.models import Command, CommandStatus, RobotState
+from firmware.models import Command, CommandStatus
 from firmware.orders import Look, Order
 from firmware.telling import tell as tell
 from robotctl.problems import Problem
@@ -97,8 +97,7 @@ def _begin(command: Command) -> bool:
             detail="Not sent before its deadline.",
         )
         return False
-    latched = RobotState.objects.filter(robot=command.robot, stop_latched=True)
-    if command.kind in state.LATCH_FORBIDS and (stopping.is_pending(command.robot.slug) or latched.exists()):
+    if command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot):
         detail = "The robot was stopped before the command was sent."
         _end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail=detail)
         return False

@@ -17,7 +17,7 @@ import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import execution, leases, presence, profile, quiet, recorder, setup, stop, threads
+from firmware import execution, leases, presence, profile, quiet, recorder, setup, spooling, stop, threads
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, Busy, FirmwareError
@@ -208,6 +208,7 @@ class PollLoop:
         self.quiet = quiet.robots()
 
     def _keep(self) -> None:
+        spooling.bring_in()
         mine = leases.hold_share(self.owner, timezone.now())
         robots = {robot.pk: robot for robot in Robot.objects.filter(pk__in=mine)}
         with self._lock:

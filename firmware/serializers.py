@@ -199,6 +199,11 @@ class StopReplies(serializers.Serializer[Any]):
     results = StopReply(many=True)
 
 
+class StopTicketReply(serializers.Serializer[Any]):
+    ticket = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
 class ResetReply(serializers.Serializer[Any]):
     robot = serializers.CharField()
     status = serializers.ChoiceField(choices=["confirmed", "rejected", "failed", "outcome_unknown"])

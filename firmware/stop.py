@@ -13,19 +13,21 @@ from typing import Any
 import structlog
 from django.db import DatabaseError
 
-from accounts import journal
+from accounts import context, journal
 from accounts.journal import iso
 from accounts.models import JournalEntry
-from firmware import conditions, recorder, stopping, threads
+from firmware import conditions, recorder, spool, stopping, threads
 from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, FirmwareError
 from firmware.models import Robot, RobotState, StopStatus
+from firmware.spool import Press
 
 ANSWER_WITHIN_S = 3.0
 WIRE_WITHIN_S = 2.6  # the rest is for writing it down before answering
 GATHER_S = 0.03
+WRITE_WAITED_FOR_S = 0.5  # once every robot has been seen to
 WRITE_AGAIN_S = 1.0
 WRITE_WITHIN_S = 600.0
 FIRST_PAUSE_S = 0.03
@@ -73,12 +75,15 @@ def stop_robots(robots: list[Robot], *, by: str, reason: str = "") -> list[StopR
     """Stop all of them, in parallel. Returns when all are confirmed, at the latest after 3 s; the rest goes on by itself."""
     began_at = time.time()
     results = [StopResult(robot, began_at) for robot in robots]
-    stopping.begin(robot.slug for robot in robots)
+    slugs = [robot.slug for robot in robots]
+    stopping.begin(slugs)
     wire = {threads.start(threads.stops, _stop_one, result): result for result in results}
-    book = threads.start(threads.records, _write_down, wire, by, reason, began_at)
+    press = spool.Press(slugs, by, reason, began_at, context.current())
+    book = threads.start(threads.records, _write_down, wire, press, spool.keep(press) if robots else None)
     wait(wire, timeout=WIRE_WITHIN_S)
+    answer_by = min(began_at + ANSWER_WITHIN_S, time.time() + WRITE_WAITED_FOR_S)
     while not all(result.written for result in results) and not book.done():
-        if time.time() > began_at + ANSWER_WITHIN_S:
+        if time.time() > answer_by:
             break
         time.sleep(0.005)
     for result in results:
@@ -87,23 +92,38 @@ def stop_robots(robots: list[Robot], *, by: str, reason: str = "") -> list[StopR
     return results
 
 
-def _write_down(wire: dict[Future[None], StopResult], by: str, reason: str, began_at: float) -> None:
+def _write_down(wire: dict[Future[None], StopResult], press: Press, spooled: spool.Entry | None) -> None:
     """The record beside the wire: the latch first, then what comes of each stop as it comes, a few together."""
     results = list(wire.values())
-    while not _latch(results, by, reason, began_at):
-        if time.time() > began_at + WRITE_WITHIN_S or not threading.main_thread().is_alive():
-            log.error("stop.given_up_recording", robots=[result.robot.slug for result in results])
-            return  # the door stays shut (see stopping.py)
-        time.sleep(WRITE_AGAIN_S)
+    try:
+        if not _latch_in_the_end(results, press):
+            log.error("stop.given_up_recording", robots=press.robots)
+            if spooled:
+                stopping.committed(press.robots)  # the spool shuts the door now; without one it stays shut
+            return
+        if spooled:
+            spooled.drop()
+    finally:
+        if spooled:
+            spooled.let_go()
     pending, told = set(wire), False
     while pending:
         finished, pending = wait(pending, timeout=GATHER_S)
         due = [wire[future] for future in finished]
-        if not told and time.time() > began_at + WIRE_WITHIN_S:
+        if not told and time.time() > press.began_at + WIRE_WITHIN_S:
             due += [wire[future] for future in pending]  # whoever asked is answered now: so is the record
             told = True
         if due:
             record_results(due)
+
+
+def _latch_in_the_end(results: list[StopResult], press: Press) -> bool:
+    """Try until it is written, for as long as that makes sense."""
+    while not latch(results, press):
+        if time.time() > press.began_at + WRITE_WITHIN_S or not threading.main_thread().is_alive():
+            return False
+        time.sleep(WRITE_AGAIN_S)
+    return True
 
 
 def _stop_one(result: StopResult) -> None:
@@ -164,32 +184,43 @@ def _read_back(client: RobotClient, result: StopResult) -> None:
     result.detail = "The robot reads stopped."
 
 
-def _latch(results: list[StopResult], by: str, reason: str, began_at: float) -> bool:
+def latch(results: list[StopResult], press: Press, *, late: bool = False) -> bool:
     """Latch the robots and journal the request, in one transaction. Whether that was written.
 
     A stop that is not confirmed yet keeps who asked for it first, and when: that is how long the robot has not stopped.
+    `late`: out of the spool; a robot that was told to stop again since keeps that later stop.
     """
-    slugs = [result.robot.slug for result in results]
+    data = {"pressed_at": iso(_time(press.began_at)), "spooled": True} if late else {}
     try:
         with recorder.changing(result.robot.pk for result in results) as rows:
             for row in rows.values():
-                if not row.stop_latched or row.stop_status == StopStatus.CONFIRMED:
-                    row.stop_by, row.stop_at, row.stop_reason = by, _time(began_at), reason
-                    row.stop_attempts = 0
-                row.stop_latched, row.stop_status = True, StopStatus.NOT_CONFIRMED
-                row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
-                row.resetting_until = None  # a reset under way does not undo this stop
-                row.quiet_until = None  # nor does a register write keep the robot from being read
+                if not (late and row.stop_at and row.stop_at.timestamp() > press.began_at):
+                    _set_latch(row, press)
             for result in results:
                 _count(rows[result.robot.pk], result)
-            journal.record_all([journal.entry("stop.requested", slug, robot=slug, reason=reason) for slug in slugs])
+            journal.record_all([_requested(slug, press, data) for slug in press.robots])
     except DatabaseError as error:
-        log.warning("stop.not_recorded_yet", robots=slugs, error=str(error))
+        log.warning("stop.not_recorded_yet", robots=press.robots, error=str(error))
         return False
-    stopping.committed(slugs)
+    if not late:
+        stopping.committed(press.robots)
     for result in results:
         result.latched = True
     return True
+
+
+def _requested(slug: str, press: Press, data: dict[str, Any]) -> JournalEntry:
+    return journal.entry("stop.requested", slug, robot=slug, reason=press.reason, origin=press.origin, data=data)
+
+
+def _set_latch(row: RobotState, press: Press) -> None:
+    if not row.stop_latched or row.stop_status == StopStatus.CONFIRMED:
+        row.stop_by, row.stop_at, row.stop_reason = press.by, _time(press.began_at), press.reason
+        row.stop_attempts = 0
+    row.stop_latched, row.stop_status = True, StopStatus.NOT_CONFIRMED
+    row.stop_sent_at = row.stop_answered_at = row.stop_confirmed_at = row.stop_left_at = None
+    row.resetting_until = None  # a reset under way does not undo this stop
+    row.quiet_until = None  # nor does a register write keep the robot from being read
 
 
 def record_results(results: list[StopResult]) -> None:

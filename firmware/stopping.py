@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 
+from firmware import spool
 from firmware.models import Robot, RobotState
 
 _lock = threading.Lock()
@@ -30,5 +31,12 @@ def is_pending(slug: str) -> bool:
 
 
 def is_stopped(robot: Robot) -> bool:
-    """Whether it has been told to stop, here or by another process: asked right before something is sent that may move it."""
-    return is_pending(robot.slug) or RobotState.objects.filter(robot=robot, stop_latched=True).exists()
+    """Whether it has been told to stop, here or by another process: asked right before something is sent that may move it.
+
+    While a stop waits in the spool nobody knows which robots others were told to stop, so it is yes for all.
+    """
+    return (
+        is_pending(robot.slug)
+        or spool.is_waiting()
+        or RobotState.objects.filter(robot=robot, stop_latched=True).exists()
+    )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from firmware import access, command_views, equipment_views, lease_views, link_views, views
+from firmware import access, command_views, equipment_views, lease_views, link_views, stop_views, views
 
 urlpatterns = [
     path("robots/", views.Robots.as_view(), name="robots"),
@@ -16,10 +16,10 @@ urlpatterns = [
     path("robots/<slug:slug>/link/test/", link_views.LinkTest.as_view(), name="robot-link-test"),
     path("robots/<slug:slug>/commands/", command_views.RobotCommands.as_view(), name="robot-commands"),
     # without the slash as well: a redirect would turn the POST into a GET, and nothing would stop
-    path("robots/<slug:slug>/stop", views.StopRobot.as_view()),
-    path("stop", views.StopAll.as_view()),
-    path("robots/<slug:slug>/stop/", views.StopRobot.as_view(), name="robot-stop"),
-    path("robots/<slug:slug>/stop/reset/", views.StopReset.as_view(), name="robot-stop-reset"),
+    path("robots/<slug:slug>/stop", stop_views.StopRobot.as_view()),
+    path("stop", stop_views.StopAll.as_view()),
+    path("robots/<slug:slug>/stop/", stop_views.StopRobot.as_view(), name="robot-stop"),
+    path("robots/<slug:slug>/stop/reset/", stop_views.StopReset.as_view(), name="robot-stop-reset"),
     path("robots/<slug:slug>/access/", access.RobotAccess.as_view(), name="robot-access"),
     path("robots/<slug:slug>/access/<int:pk>/", access.RobotGrant.as_view(), name="robot-grant"),
     path("robots/<slug:slug>/modules/", equipment_views.Modules.as_view(), name="robot-modules"),
@@ -39,6 +39,7 @@ urlpatterns = [
     path("commands/<int:pk>/", command_views.CommandDetail.as_view(), name="command"),
     path("commands/<int:pk>/cancel/", command_views.CommandCancel.as_view(), name="command-cancel"),
     path("commands/<int:pk>/resolve/", command_views.CommandResolve.as_view(), name="command-resolve"),
-    path("stop/", views.StopAll.as_view(), name="stop-all"),
+    path("stop/", stop_views.StopAll.as_view(), name="stop-all"),
+    path("auth/stop-ticket/", stop_views.StopTicket.as_view(), name="auth-stop-ticket"),
     path("profiles/", views.Profiles.as_view(), name="profiles"),
 ]

@@ -6,25 +6,21 @@ from django.db import transaction
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from rest_framework import exceptions, generics, serializers
+from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import journal, permissions
 from accounts.models import User
-from firmware import control, profile, reset, state, stop
+from firmware import control, profile, state
 from firmware.models import Robot, RobotState, StopStatus
 from firmware.serializers import (
     ReasonOptional,
-    ReasonRequired,
-    ResetReply,
     RobotSerializer,
     StateReply,
-    StopReplies,
 )
 from robotctl.problems import Problem
-from robotctl.text import clean
 
 IN_SERVICE = Robot.objects.filter(retired_at=None)
 
@@ -134,64 +130,6 @@ def for_person(user: User, robot: Robot, row: RobotState) -> dict[str, Any]:
     if "robot.reset" not in rights:
         document["reset"] = missing | {"reason": "Your role does not include robot.reset."}
     return document
-
-
-class StopRobot(APIView):
-    """Stop one robot. Whoever may see it may stop it. A software stop, no safety-rated function."""
-
-    @extend_schema(request=ReasonOptional, responses=StopReplies)
-    def post(self, request: Request, slug: str) -> Response:
-        return _stop([robot_or_404(request, slug, "robot.stop")], request)
-
-
-class StopAll(APIView):
-    """Stop every robot that one may see."""
-
-    @extend_schema(request=ReasonOptional, responses=StopReplies)
-    def post(self, request: Request) -> Response:
-        robots = permissions.visible(request.user, IN_SERVICE.select_related("site"), "robot.stop")
-        if not robots and not permissions.may(request.user, "robot.stop"):
-            permissions.require(request.user, "robot.stop")
-        return _stop(list(robots), request)
-
-
-def _stop(robots: list[Robot], request: Request) -> Response:
-    results = stop.stop_robots(robots, by=signed_in(request).get_username(), reason=_reason(request))
-    return Response({"results": [result.shape() for result in results]})
-
-
-def _reason(request: Request) -> str:
-    """The reason in the body, if there is one. Whatever the body is, it does not keep a robot moving."""
-    try:
-        data = request.data
-        given = data.get("reason", "") if isinstance(data, dict) else ""
-    except Exception:  # noqa: BLE001 - nothing that a parser may raise stands in the way of a stop
-        return ""
-    return clean(str(given))[:500]
-
-
-class StopReset(APIView):
-    """Leave a stop: needs `robot.reset` and a reason; lifts the latch only when the robot stays out of its stop."""
-
-    @extend_schema(request=ReasonRequired, responses=ResetReply)
-    def post(self, request: Request, slug: str) -> Response:
-        robot = robot_or_404(request, slug, "robot.reset")
-        given = ReasonRequired(data=request.data)
-        if not given.is_valid():
-            journal.record("reset.refused", slug, robot=slug, outcome=journal.Outcome.DENIED, data={"code": "invalid"})
-            raise exceptions.ValidationError(given.errors)
-        try:
-            return Response(reset.reset(robot, reason=given.validated_data["reason"]))
-        except Problem as problem:
-            journal.record(
-                "reset.refused",
-                robot.slug,
-                robot=robot.slug,
-                outcome=journal.Outcome.DENIED,
-                reason=given.validated_data["reason"],
-                data={"code": problem.code},
-            )
-            raise
 
 
 class Profiles(APIView):

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from redis.exceptions import RedisError
 
+from firmware.stop_targets import targets
 from realtime import snapshot
 from realtime.protocol import TOO_SLOW
 from robotctl import events
@@ -202,6 +203,7 @@ class Hub:
             client.state(topic, text)
 
     def _rights(self, text: bytes) -> None:
+        targets.look_again()  # stop tickets may be void now
         self._ask_again(events.decode(text).get("user_id"))
 
     def _ask_again(self, user_id: int | None) -> None:

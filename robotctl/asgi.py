@@ -12,6 +12,8 @@ from django.http.response import HttpResponseBase
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "robotctl.settings")
 django.setup(set_prefix=False)
 
+from firmware.stop_route import StopRoute  # noqa: E402 - needs the app registry
+from firmware.stop_targets import targets  # noqa: E402 - needs the app registry
 from realtime.routing import websocket_urlpatterns  # noqa: E402 - needs the app registry
 
 
@@ -29,4 +31,6 @@ class OneThreadHandler(ASGIHandler):
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
 
 
-application = ProtocolTypeRouter({"http": OneThreadHandler(), "websocket": URLRouter(websocket_urlpatterns)})
+targets.start()
+http = StopRoute(OneThreadHandler(), targets)
+application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})

@@ -148,7 +148,7 @@ def api(people: dict[str, Any]) -> Callable[..., Any]:
     def make(name: str | None) -> Client:
         client = Client()
         if name is not None:
-            _, token = ApiToken.objects.create(people[name])
+            _, token = ApiToken.objects.create(people[name], may_stop=True)
             client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
         return client
 

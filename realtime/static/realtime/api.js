@@ -16,15 +16,15 @@ export class NoAnswer extends Error {
 /**
  * @param {"GET"|"POST"|"DELETE"} method
  * @param {string} path below /api/v1/
- * @param {{body?: Object, timeoutMs?: number}} [options]
+ * @param {{body?: Object, timeoutMs?: number, headers?: Object<string, string>}} [options]
  * @returns {Promise<Answer>}
  */
-export async function call(method, path, { body, timeoutMs = 10_000 } = {}) {
+export async function call(method, path, { body, timeoutMs = 10_000, headers = {} } = {}) {
   const began = Date.now();
   try {
     const response = await fetch(`/api/v1/${path}`, {
       method,
-      headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrf() },
+      headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrf(), ...headers },
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",

@@ -11,6 +11,7 @@
  */
 import { call, NoAnswer, words } from "./api.js";
 import { flag, text } from "./dom.js";
+import { StopTicket } from "./ticket.js";
 
 const TRY_EVERY_MS = 1_000;
 const ANSWER_WITHIN_MS = 5_000;
@@ -25,6 +26,7 @@ export class Stops {
   /** @param {{live?: import("./live.js").Live|null}} [options] */
   constructor({ live = null } = {}) {
     this.live = live;
+    this.ticket = new StopTicket(live);
     /** @type {Map<string, Order>} */
     this.orders = new Map();
     this.notes = new Map();
@@ -79,7 +81,7 @@ export class Stops {
     const triedAt = Date.now();
     order.tries += 1;
     try {
-      const answer = await call("POST", order.name === "*" ? "stop/" : `robots/${order.name}/stop/`, { body: {}, timeoutMs: ANSWER_WITHIN_MS });
+      const answer = await call("POST", order.name === "*" ? "stop/" : `robots/${order.name}/stop/`, { body: {}, timeoutMs: ANSWER_WITHIN_MS, headers: this.ticket.headers });
       if (answer.ok) {
         this.taken(order, answer.body.results, triedAt);
         return;
