@@ -10,6 +10,7 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Page, expect
 
 from realtime.tests.test_console_browser import calm, sign_in
+from robotctl.tests.fixtures import until
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +31,7 @@ def test_an_open_page_stops_robots_while_the_database_is_locked(page: Page, cons
         database.close()
     expect(page.locator("#link .words")).to_have_text("live", timeout=20_000)
     for robot in console.system.demo:
-        assert console.system.state(robot["slug"])["stop"]["by"] == "viewer"
+        until(lambda slug=robot["slug"]: console.system.state(slug)["stop"]["by"] == "viewer", timeout_s=20)
     calm(page, console)
 
 
