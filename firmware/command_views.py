@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 
 from accounts import journal, permissions
 from accounts.authentication import by_token
-from firmware import commands, orders, resolution, state
+from firmware import approval, commands, orders, resolution, state
 from firmware.models import Command, Robot
-from firmware.serializers import CommandReply, CommandRequest, NoteRequired, ReasonOptional
+from firmware.serializers import CommandReply, CommandRequest, NoteRequired, ReasonOptional, WaitingReason
 from firmware.views import robot_or_404, signed_in
 from robotctl import problems
 from robotctl.problems import Problem
@@ -98,6 +98,22 @@ class CommandDetail(APIView):
     @extend_schema(responses=CommandReply)
     def get(self, request: Request, pk: int) -> Response:
         return Response(state.command_shape(_command_or_404(request, pk)))
+
+
+class CommandApprove(APIView):
+    """Agree to a command that somebody else has asked for: `{reason?}`. Needs `robot.approve`; it is sent at once.
+
+    403 `own_request`; 409 `not_waiting`, or the cause that forbids it by now.
+    """
+
+    @extend_schema(request=WaitingReason, responses=CommandReply)
+    def post(self, request: Request, pk: int) -> Response:
+        command = _command_or_404(request, pk, "robot.approve")
+        given = WaitingReason(data=request.data)
+        given.is_valid(raise_exception=True)
+        approval.approve(command, signed_in(request), reason=given.validated_data["reason"])
+        commands.running.wait(command.pk, given.validated_data["wait_s"])
+        return Response(state.command_shape(_command_or_404(request, pk, "robot.approve")))
 
 
 class CommandCancel(APIView):

@@ -14,10 +14,10 @@ from rest_framework import exceptions
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import control, execution, orders, profile, spool, state, stopping, threads
+from firmware import execution, gate, orders, profile, threads
 from firmware.errors import BadProfile
 from firmware.language.kind import Profile
-from firmware.models import Command, Robot, RobotState
+from firmware.models import Command, CommandStatus, Robot, RobotState
 from firmware.orders import Order
 from firmware.telling import tell
 from robotctl import problems
@@ -55,23 +55,13 @@ def _accept(
     robot: Robot, user: User, spec: Profile, name: str, order: Order, reason: str, key: str | None
 ) -> tuple[Command, bool]:
     digest = hashlib.sha256(msgspec.json.encode([name, order.params, reason], order="deterministic")).hexdigest()
-    permissions.require(user, order.right, robot)
+    permissions.require(user, order.right, robot)  # nobody learns of an earlier command by guessing keys
     now = timezone.now()
     with transaction.atomic():
         row = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site").get(robot=robot)
         if (earlier := _same_key(robot, user, key, digest)) is not None:
             return earlier, False
-        if order.kind in state.LATCH_FORBIDS and spool.is_waiting():
-            words = "A stop from this host is not written down yet; until it is, nothing is moved from here."
-            raise Problem(409, "spool_pending", words)
-        if order.kind in state.LATCH_FORBIDS and stopping.is_pending(robot.slug):
-            raise Problem(409, "stop_latched", "The robot has just been told to stop.")
-        verdict = state.forbidden(row.robot, row, spec, order.kind, order.states, name.replace("_", " "), now)
-        if not verdict["allowed"]:
-            status = 503 if verdict["code"] == "circuit_open" else 409
-            raise Problem(status, verdict["code"], verdict["reason"])
-        if order.kind == "motion":
-            control.for_motion(robot, row, user, now)
+        gate.require(row, user, spec, name, order, now)
         command = Command.objects.create(
             robot=robot,
             name=name,
@@ -79,14 +69,16 @@ def _accept(
             params=order.params,
             reason=reason,
             requested_by=user,
+            status=CommandStatus.AWAITING_APPROVAL if order.approval else CommandStatus.ACCEPTED,
             request_id=context.current().request_id,
             idempotency_key=key,
             body_digest=digest,
             created_at=now,
-            deadline_at=now + timedelta(seconds=order.deadline_s),
+            deadline_at=now + (gate.APPROVED_WITHIN if order.approval else timedelta(seconds=order.deadline_s)),
         )
-        tell("command.accepted", command, outcome=Outcome.OK)
-        transaction.on_commit(lambda: running.start(command.pk))
+        tell(f"command.{command.status}", command, outcome=Outcome.OK)
+        if not order.approval:
+            transaction.on_commit(lambda: running.start(command.pk))
     return command, True
 
 

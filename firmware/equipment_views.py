@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from firmware import commands, drift, equipment, equipment_shapes, orders, profile, state
 from firmware.command_views import accepted
 from firmware.language.equipment import Registers as Registers_
-from firmware.models import Equipment, Robot
+from firmware.models import CommandStatus, Equipment, Robot
 from firmware.serializers import CommandReply, ConfigRequest, RegisterRequest
 from firmware.views import robot_or_404, signed_in
 from robotctl.problems import Problem
@@ -207,7 +207,8 @@ class Config(APIView):
                 refused = {"status": "refused", "code": problem.code, "detail": str(problem.detail)}
                 sent.append({"name": orders.CONFIGURE, "params": params} | refused)
                 continue
-            drift.desire(robot, group, values, by=signed_in(request).get_username(), reason=wanted["reason"])
+            if command.status != CommandStatus.AWAITING_APPROVAL:
+                drift.desire(robot, group, values, by=signed_in(request).get_username(), reason=wanted["reason"])
             commands.running.wait(command.pk, wanted["wait_s"])
             command.refresh_from_db()
             sent.append(state.command_shape(command))

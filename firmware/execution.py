@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import JournalEntry
-from firmware import jobs, orders, quiet, readback, recorder, resolution, state, stopping, threads
+from firmware import jobs, orders, quiet, readback, recorder, reset, resolution, state, stopping, threads
 from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
@@ -29,7 +29,7 @@ def run(command_id: int) -> None:
     """Send one accepted command and see what the robot does. Runs on a command thread; the row ends, whatever happens."""
     command = Command.objects.select_related("robot", "requested_by").get(pk=command_id)
     try:
-        _carry_out(command)
+        _reset(command) if command.kind == orders.RESET else _carry_out(command)
     except Exception:  # nobody knows which; left alone, the row would claim for ever to be under way
         detail = "robotctl failed while it carried this out; look at the robot, and at the log."
         for status in (CommandStatus.ACCEPTED, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED):
@@ -58,6 +58,27 @@ def _carry_out(command: Command) -> None:
             _not_acknowledged(command, order, client, error, began_at)
             return
         _acknowledged(command, order, client, reply)
+
+
+def _reset(command: Command) -> None:
+    """A reset that a second person has agreed to."""
+    if not _begin(command):
+        return
+    try:
+        result = reset.reset(command.robot, reason=command.reason)
+    except Problem as problem:
+        result = {"status": CommandStatus.REJECTED, "code": problem.code, "detail": str(problem.detail)}
+    _end(command, CommandStatus.SENDING, result["status"], code=result["code"], detail=result["detail"])
+
+
+def end_unapproved(robot_ids: Iterable[int]) -> None:
+    """End the commands that no second person has agreed to in time."""
+    late = Command.objects.filter(
+        robot_id__in=set(robot_ids), status=CommandStatus.AWAITING_APPROVAL, deadline_at__lt=timezone.now()
+    )
+    for command in late.select_related("robot"):
+        detail = "No second person agreed to it in time."
+        _end(command, command.status, CommandStatus.EXPIRED, code="not_approved", detail=detail)
 
 
 def end_abandoned(robot_ids: Iterable[int]) -> None:

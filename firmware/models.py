@@ -259,6 +259,8 @@ class Command(models.Model):
     ended_at = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.CharField(max_length=150, blank=True)
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.CharField(max_length=150, blank=True)
     resolution = models.CharField(max_length=500, blank=True)

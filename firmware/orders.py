@@ -17,6 +17,7 @@ from firmware.language.equipment import Group, Registers, Write
 from firmware.language.kind import Profile
 from robotctl.problems import Problem
 
+RESET = "reset"  # of a stop; see reset.py
 REGISTER_WRITE, CONFIGURE = "register_write", "configure"  # by addresses of their own, where they are checked
 RIGHTS = {"register": "robot.register_write", "config": "robot.configure"}
 
@@ -49,6 +50,7 @@ class Order:
     holds_s: float = 0.0
     blocks_s: float = 0.0
     job: Job | None = None
+    approval: bool = False
 
 
 def order(profile: Profile, name: str, params: Any) -> Order:
@@ -94,6 +96,7 @@ def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
         holds_s=spec.holds_s,
         blocks_s=spec.blocks_s,
         job=spec.job,
+        approval=spec.approval,
     )
 
 
@@ -167,6 +170,7 @@ def _write_order(
         params=params,
         confirm_within_s=write.confirm_within_s,
         blocks_s=write.blocks_s,
+        approval=write.approval,
     )
 
 

@@ -225,6 +225,7 @@ class PollLoop:
         self._give_standing_orders(standing)
         recorder.look_at_modes(robots)
         execution.end_abandoned(robots)
+        execution.end_unapproved(robots)
 
     def _wire(self, robot: Robot) -> None:
         """Give the robot a schedule, or a new one when its wiring has changed."""

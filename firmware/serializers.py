@@ -128,6 +128,10 @@ class ReasonOptional(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
 
 
+class WaitingReason(ReasonOptional):
+    wait_s = serializers.FloatField(required=False, default=0, min_value=0, max_value=30)
+
+
 class ReasonRequired(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
@@ -183,6 +187,8 @@ class CommandReply(serializers.Serializer[Any]):
     ended_at = serializers.CharField(allow_null=True)
     done_at = serializers.CharField(allow_null=True)
     attempts = serializers.IntegerField()
+    approved_by = serializers.CharField(allow_null=True)
+    approved_at = serializers.CharField(allow_null=True)
 
 
 class StopReply(serializers.Serializer[Any]):
@@ -206,10 +212,13 @@ class StopTicketReply(serializers.Serializer[Any]):
 
 class ResetReply(serializers.Serializer[Any]):
     robot = serializers.CharField()
-    status = serializers.ChoiceField(choices=["confirmed", "rejected", "failed", "outcome_unknown"])
+    status = serializers.ChoiceField(
+        choices=["confirmed", "rejected", "failed", "outcome_unknown", "awaiting_approval"]
+    )
     code = serializers.CharField(allow_null=True)
     detail = serializers.CharField()
     elapsed_ms = serializers.FloatField()
+    command = serializers.IntegerField(required=False)
 
 
 class StateReply(serializers.Serializer[Any]):

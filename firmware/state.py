@@ -223,6 +223,8 @@ def command_shape(command: Command) -> dict[str, Any]:
         "ended_at": iso(command.ended_at),
         "done_at": iso(command.done_at),
         "attempts": command.attempts,
+        "approved_by": command.approved_by or None,
+        "approved_at": iso(command.approved_at),
         "resolved": {"at": iso(command.resolved_at), "by": command.resolved_by or None, "note": command.resolution}
         if command.resolved_at
         else None,

@@ -27,7 +27,7 @@ from firmware.spool import Press
 ANSWER_WITHIN_S = 3.0
 WIRE_WITHIN_S = 2.6  # the rest is for writing it down before answering
 GATHER_S = 0.03
-WRITE_WAITED_FOR_S = 0.5  # once every robot has been seen to
+WRITE_WAITED_FOR_S = 1.0  # once every robot has been seen to
 WRITE_AGAIN_S = 1.0
 WRITE_WITHIN_S = 600.0
 FIRST_PAUSE_S = 0.03

@@ -3,6 +3,8 @@
 With a good ticket a stop does not come here at all: see `stop_route.py`.
 """
 
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
 from rest_framework.request import Request
@@ -11,8 +13,8 @@ from rest_framework.views import APIView
 
 from accounts import journal, permissions, stop_tickets
 from accounts.authentication import may_not_stop
-from firmware import reset, stop
-from firmware.models import Robot
+from firmware import approval, reset, stop
+from firmware.models import Command, Robot
 from firmware.serializers import ReasonOptional, ReasonRequired, ResetReply, StopReplies, StopTicketReply
 from firmware.views import IN_SERVICE, robot_or_404, signed_in
 from robotctl.problems import Problem
@@ -79,7 +81,11 @@ def _reason(request: Request) -> str:
 
 
 class StopReset(APIView):
-    """Leave a stop: needs `robot.reset` and a reason; lifts the latch only when the robot stays out of its stop."""
+    """Leave a stop: needs `robot.reset` and a reason; lifts the latch only when the robot stays out of its stop.
+
+    After a stop that did not come from here the profile may want a second person: then the answer is `awaiting_approval`, with
+    the `command` to approve.
+    """
 
     @extend_schema(request=ReasonRequired, responses=ResetReply)
     def post(self, request: Request, slug: str) -> Response:
@@ -88,8 +94,11 @@ class StopReset(APIView):
         if not given.is_valid():
             journal.record("reset.refused", slug, robot=slug, outcome=journal.Outcome.DENIED, data={"code": "invalid"})
             raise exceptions.ValidationError(given.errors)
+        reason = given.validated_data["reason"]
         try:
-            return Response(reset.reset(robot, reason=given.validated_data["reason"]))
+            if approval.reset_needs_it(robot):
+                return Response(_waiting(approval.ask_for_reset(robot, signed_in(request), reason=reason)))
+            return Response(reset.reset(robot, reason=reason))
         except Problem as problem:
             journal.record(
                 "reset.refused",
@@ -100,3 +109,9 @@ class StopReset(APIView):
                 data={"code": problem.code},
             )
             raise
+
+
+def _waiting(command: Command) -> dict[str, Any]:
+    detail = "The robot was not stopped from here: a second person must agree within 10 minutes."
+    about = {"robot": command.robot.slug, "status": command.status, "code": "needs_approval", "detail": detail}
+    return about | {"elapsed_ms": 0.0, "command": command.pk}

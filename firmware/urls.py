@@ -37,6 +37,7 @@ urlpatterns = [
     path("robots/<slug:slug>/lidar/", equipment_views.Lidar.as_view(), name="robot-lidar"),
     path("robots/<slug:slug>/config/", equipment_views.Config.as_view(), name="robot-config"),
     path("commands/<int:pk>/", command_views.CommandDetail.as_view(), name="command"),
+    path("commands/<int:pk>/approve/", command_views.CommandApprove.as_view(), name="command-approve"),
     path("commands/<int:pk>/cancel/", command_views.CommandCancel.as_view(), name="command-cancel"),
     path("commands/<int:pk>/resolve/", command_views.CommandResolve.as_view(), name="command-resolve"),
     path("stop/", stop_views.StopAll.as_view(), name="stop-all"),

@@ -89,6 +89,7 @@ class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     job: Job | None = None
     deadline_s: Annotated[Seconds, says("Past it, it expires unsent.", 10.0)] = 10.0
     blocks_s: Annotated[MaySeconds, says("So long the robot may answer nobody; polling steps aside.", 5.0)] = 0.0
+    approval: Annotated[bool, says("A second person must agree within 10 minutes before it is sent.")] = False
 
 
 class Stop(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -105,6 +106,9 @@ class Reset(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     )
     hold_s: Annotated[Seconds, says("The new state must stay so long.", 2.0)] = 2.0
     leave_within_s: Annotated[Seconds, says("And must have come by then.", 5.0)] = 5.0
+    approval: Annotated[
+        bool, says("After a stop that did not come from here, a second person must agree before it is sent.")
+    ] = False
 
 
 class Setup(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):

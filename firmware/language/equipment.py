@@ -59,6 +59,7 @@ class Write(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     blocks_s: Annotated[MaySeconds, says("So long the robot may answer nobody; polling steps aside.", 5.0)] = 0.0
     confirm_within_s: Seconds = 5.0
     states: Annotated[list[str], says("Machine states that allow it; empty: any.", ["idle"])] = []
+    approval: Annotated[bool, says("A second person must agree within 10 minutes before it is sent.")] = False
 
 
 class Registers(Fetch, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -141,8 +141,8 @@ def test_walking_plain_names_finds_what_jmespath_finds(path: str) -> None:
 
 
 def test_a_template_gets_typed_values_and_loses_what_was_not_given() -> None:
-    template = {"a": "$x", "b": ["$x", {"c": "$y"}], "d": "$x m", "e": 1}
-    assert fill(template, {"x": 2.5}) == {"a": 2.5, "b": [2.5, {}], "d": "$x m", "e": 1}
+    template = {"a": "$x", "b": ["$x", {"c": "$y"}], "d": "$x m", "e": 1, "f": "$y"}
+    assert fill(template, {"x": 2.5}) == {"a": 2.5, "b": [2.5, {}], "d": "2.5 m", "e": 1}
 
 
 def test_a_refusal_with_status_200_is_a_refusal(scripted: Scripted, client_for: MakeClient) -> None:

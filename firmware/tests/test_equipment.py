@@ -1,6 +1,5 @@
 """Modules, registers, scans and settings over the API: as the robot tells them, with age, and written with care."""
 
-import threading
 import time
 import uuid
 from datetime import timedelta
@@ -29,6 +28,13 @@ def key() -> dict[str, str]:
 def write(client: Any, path: str, value: Any, **more: Any) -> Any:
     body = {"value": value, "reason": "new charger", "wait_s": 20} | more
     return client.post(url(path), body, format="json", **key())
+
+
+def approved(api: Any, asked: Any, wait_s: float = 20) -> Any:
+    """A second person agrees to what was asked for; the command as it then is."""
+    row = asked.json()
+    assert row["status"] == "awaiting_approval", row
+    return api("ada").post(url(f"commands/{row['id']}/approve/"), {"wait_s": wait_s}, format="json").json()
 
 
 def test_modules_are_listed_with_unit_and_age(robots: Any, api: Any) -> None:
@@ -117,7 +123,7 @@ def test_registers_are_shown_in_their_unit_and_raw(robots: Any, api: Any) -> Non
 
 def test_a_register_is_written_and_confirmed_by_reading_it_back(robots: Any, api: Any) -> None:
     _, simulator = robots("oht-01")
-    row = write(api("erin"), REGISTER, 28.5).json()
+    row = approved(api, write(api("erin"), REGISTER, 28.5))
     assert (row["status"], row["params"]["raw"]) == ("confirmed", 285)
     again = api("erin").get(url(REGISTER)).json()
     assert (again["address"], again["raw"], again["reading"]["value"]) == ("0x0030", 285, 28.5)
@@ -159,7 +165,7 @@ def test_a_write_needs_its_own_right_and_a_reason(robots: Any, api: Any) -> None
 def test_a_robot_that_says_written_and_tells_no_value_confirms_nothing(simulators: Any, robots: Any, api: Any) -> None:
     settings = Settings(dialect="observed", boot_s=0.0, register_write_s=(0.3, 0.4), modules=True)
     robots("oht-01", settings=settings)
-    row = write(api("erin"), REGISTER, 28).json()
+    row = approved(api, write(api("erin"), REGISTER, 28))
     assert (row["status"], row["code"]) == ("outcome_unknown", "unreadable")
 
 
@@ -168,14 +174,10 @@ def test_polling_steps_aside_while_a_register_is_written(robots: Any, api: Any, 
     robot, simulator = robots("oht-01", settings=settings)
     polling()
     until(lambda: api("erin").get(url("robots/oht-01/state/")).json()["mode"] == "online")
-    seen: list[int] = []
-    writer = threading.Thread(target=lambda: seen.append(write(api("erin"), REGISTER, 28, wait_s=0).status_code))
-    writer.start()
-    writer.join()
+    assert approved(api, write(api("erin"), REGISTER, 28), wait_s=0)["status"] in ("accepted", "sending")
     time.sleep(0.8)
     before = simulator.truth()["requests"]
     time.sleep(1.0)
-    assert seen == [201]
     assert simulator.truth()["requests"] == before
     until(lambda: simulator.truth()["requests"] > before + 3, timeout_s=15)
     assert robot.slug == "oht-01" and not simulator.died
@@ -188,8 +190,13 @@ def test_settings_are_set_confirmed_and_their_drift_is_listed(robots: Any, api: 
     assert before["reported"]["state_machine.timeout_ms"]["value"] == 30000
     assert before["drift"] == []
     body = {"values": {"state_machine.timeout_ms": 20000}, "reason": "shorter rail", "wait_s": 10}
-    after = api("erin").patch(path, body, format="json").json()
-    assert after["commands"][0]["status"] == "confirmed"
+    asked = api("erin").patch(path, body, format="json").json()
+    (waiting,) = asked["commands"]
+    assert (waiting["status"], asked["desired"], asked["drift"]) == ("awaiting_approval", {}, [])
+    agreed = api("ada").post(url(f"commands/{waiting['id']}/approve/"), {"wait_s": 10}, format="json").json()
+    assert (agreed["status"], agreed["approved_by"]) == ("confirmed", "ada")
+    Equipment.objects.update(asked_at=None)
+    after = api("erin").get(path).json()
     assert after["reported"]["state_machine.timeout_ms"]["value"] == 20000
     assert after["desired"]["state_machine.timeout_ms"]["by"] == "erin"
     simulator.restart()
@@ -219,7 +226,7 @@ def test_a_stop_pressed_while_a_register_is_written_is_repeated_and_read_at_once
     _, simulator = robots("oht-01", settings=settings)
     polling()
     until(lambda: api("erin").get(url("robots/oht-01/state/")).json()["mode"] == "online")
-    assert write(api("erin"), REGISTER, 28, wait_s=0).status_code == 201
+    approved(api, write(api("erin"), REGISTER, 28), wait_s=0)
     time.sleep(0.6)
     result = api("bob").post(url("robots/oht-01/stop/"), {}, format="json").json()["results"][0]
     assert result["status"] == "not_confirmed"  # today's firmware queues it behind the write, and we say so

@@ -212,7 +212,7 @@ def test_fifty_robots_are_stopped_in_parallel(robots: Any) -> None:
     results = stop.stop_robots([robot for robot, _ in made], by="bob")
     assert {result.status for result in results} == {"confirmed"}
     assert {simulator.truth()["state"] for _, simulator in made} == {"ESTOP"}
-    assert RobotState.objects.filter(stop_status="confirmed").count() == 50
+    until(lambda: RobotState.objects.filter(stop_status="confirmed").count() == 50)
 
 
 @pytest.mark.parametrize(

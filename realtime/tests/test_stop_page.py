@@ -30,8 +30,8 @@ def test_an_open_page_stops_robots_while_the_database_is_locked(page: Page, cons
         database.execute("ROLLBACK")
         database.close()
     expect(page.locator("#link .words")).to_have_text("live", timeout=20_000)
-    for robot in console.system.demo:
-        until(lambda slug=robot["slug"]: console.system.state(slug)["stop"]["by"] == "viewer", timeout_s=20)
+    slugs = [robot["slug"] for robot in console.system.demo]
+    until(lambda: {console.system.state(slug)["stop"]["by"] for slug in slugs} == {"viewer"}, timeout_s=20)
     calm(page, console)
 
 
