@@ -8,6 +8,8 @@ from firmware.models import Command
 
 def tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | None = None) -> None:
     shape = {"command": command.pk, "name": command.name, "params": command.params, "status": command.status}
+    if command.ended_at is None:
+        shape["deadline_at"] = journal.iso(command.deadline_at)
     journal.record(
         verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {})
     )

@@ -219,6 +219,7 @@ export class ResetForm {
     try {
       const answer = await call("POST", `robots/${this.robot}/stop/reset/`, { body: { reason }, timeoutMs: RESET_WITHIN_MS });
       if (!answer.ok) return [`▲ Not reset. ${words(answer)}`, "warning"];
+      if (answer.body.status === "awaiting_approval") return [`▲ Not reset yet: it waits under “Last commands”. ${answer.body.detail}`, "warning"];
       if (answer.body.status !== "confirmed") return [`▲ Not reset: the stop stays. ${answer.body.detail}`, "warning"];
       this.reason.value = "";
       this.body.hidden = true;

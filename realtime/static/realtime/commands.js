@@ -44,7 +44,8 @@ export class Commands {
     const id = row.data.command;
     if (!id || (row.verb === "command.done" && !this.rows.has(id))) return null;
     const { name, params, code, detail } = row.data;
-    const status = row.verb === "command.done" ? undefined : row.verb.slice("command.".length);
+    const told = row.verb.slice("command.".length);
+    const status = told === "done" ? undefined : told === "approved" ? "accepted" : told;
     this.merge({ id, name, params, status, code, detail, ...times(row) });
     return id;
   }
@@ -54,7 +55,8 @@ const BLANK = { code: null, detail: "", reason: "", requested_by: null, sent_at:
 
 /** Which of its times a row tells. "Acknowledged" may be the end; then the row in full says so. */
 function times(row) {
-  if (row.verb === "command.accepted") return { created_at: row.at, requested_by: row.actor };
+  if (["command.accepted", "command.awaiting_approval"].includes(row.verb)) return { created_at: row.at, requested_by: row.actor, deadline_at: row.data.deadline_at };
+  if (row.verb === "command.approved") return { approved_by: row.actor, deadline_at: row.data.deadline_at };
   if (row.verb === "command.done") return { done_at: row.at };
   return row.verb === "command.acknowledged" ? { answered_at: row.at } : { ended_at: row.at };
 }
@@ -72,7 +74,7 @@ export function life(row, now) {
   }
   switch (row.status) {
     case "awaiting_approval":
-      return step("waiting for approval");
+      return step(row.deadline_at ? `waiting for a second person · ${left(row.deadline_at, now)}` : "waiting for a second person", "warning");
     case "accepted":
       return step("accepted → sending …");
     case "sending":
@@ -103,6 +105,12 @@ function failed(row) {
     return step("accepted → sent → robot answered → it does not obey", "critical", "It answered, but its state did not follow. Look at the robot before you send anything else; press STOP if it moves.");
   }
   return step("accepted → not delivered", "warning", "Nothing was begun. See the link, then send it again.");
+}
+
+/** @param {string} until @param {number} now */
+function left(until, now) {
+  const minutes = Math.max(0, Math.ceil((Date.parse(until) - now) / 60_000));
+  return minutes ? `${minutes} min left` : "expired";
 }
 
 /** @returns {Life} */

@@ -6,6 +6,7 @@ import { Control } from "./control.js";
 import { data, flag, make, part, text } from "./dom.js";
 import { banner, start } from "./page.js";
 import { Rail } from "./rail.js";
+import { approvalForm } from "./approve.js";
 import { resolveForm } from "./resolve.js";
 import { commandWords, tell } from "./story.js";
 import * as truth from "./truth.js";
@@ -223,6 +224,11 @@ function commandItem(row, { steps, level, shape, todo }) {
   if (todo && (open || row.status !== "outcome_unknown")) lines.push(make("p", { class: "todo" }, todo));
   if (row.resolved?.by) lines.push(make("p", {}, `Resolved by ${row.resolved.by}: ${row.resolved.note}`));
   if (open && rights.has("robot.command")) lines.push(resolveForm(row, resolved));
+  if (row.approved_by) lines.push(make("p", { class: "quiet small" }, `Approved by ${row.approved_by}`));
+  if (row.status === "awaiting_approval") {
+    const person = { mine: row.requested_by === boot.user, mayApprove: rights.has("robot.approve"), mayCancel: rights.has("robot.command") };
+    lines.push(approvalForm(row, person, resolved));
+  }
   if (told) lines.push(make("p", { class: "quiet small" }, told));
   return make("li", { "data-id": row.id, "data-status": row.status }, ...lines);
 }

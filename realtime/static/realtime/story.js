@@ -22,6 +22,8 @@ const WORDS = {
   "command.job_failed": (row) => told(`${commandWords(row.data)}: its job ${row.outcome === "failed" ? "failed" : "is followed no further"}`, row.data.why, "warning"),
   "robot.maintenance": (row) => told("Maintenance", row.reason),
   "command.accepted": (row) => told(`${commandWords(row.data)}: accepted`, row.reason),
+  "command.awaiting_approval": (row) => told(`${commandWords(row.data)}: waits for a second person`, row.reason, "warning"),
+  "command.approved": (row) => told(`${commandWords(row.data)}: approved, sending`, row.data.note),
   "command.acknowledged": (row) => told(`${commandWords(row.data)}: the robot answered`, row.data.message ?? ""),
   "command.confirmed": (row) => told(`${commandWords(row.data)}: the robot shows that it obeys ✓`),
   "command.done": (row) => told(`${row.target}: done ✓`),
