@@ -1,12 +1,11 @@
 """Replies that only name a job: what becomes of it is asked for, first until the robot works at it, then until it ends."""
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urldefrag, urljoin
 
-from firmware import replies
+from firmware import replies, threads
 from firmware.client import Reply, RobotClient
 from firmware.errors import BadReply, FirmwareError
 from firmware.language.actions import Job
@@ -57,13 +56,15 @@ def path_of(base_url: str, address: str) -> str:
 def follow(client: RobotClient, job: Job, name: str, *, within_s: float, until: tuple[str, ...]) -> Stage:
     """Ask until the job is in one of the stages `until`, at most `within_s`."""
     ends, pause_s, stage = time.monotonic() + within_s, FIRST_PAUSE_S, Stage("unknown")
-    while threading.main_thread().is_alive():
+    while not threads.leaving.is_set():
         try:
             stage = ask(client, job, name)
         except FirmwareError as error:
             stage = Stage("unknown", str(error))
         if stage.name in until or time.monotonic() + pause_s > ends:
             break
-        time.sleep(pause_s)
+        threads.leaving.wait(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    else:
+        return Stage("unknown", "robotctl was ended.")
     return stage

@@ -189,8 +189,14 @@ def _send_settings(
     sent = {keys[name]: value for name, value in parameters.sent(group.settings, values).items()}
     if not equipment_shapes.one_by_one(write):
         return client.act(write, {"values": sent}, what="settings", send_by=send_by, on_late=on_late, unless=unless)
+    done: list[str] = []
     for key, value in sent.items():
-        reply = client.act(
-            write, {"key": key, "value": value}, what=f"setting {key}", send_by=send_by, on_late=on_late, unless=unless
-        )
+        about = {"key": key, "value": value}
+        try:
+            reply = client.act(write, about, what=f"setting {key}", send_by=send_by, on_late=on_late, unless=unless)
+        except FirmwareError as error:
+            before = f" Set already, and in force: {', '.join(done)}." if done else ""
+            error.args = (f"{key}: {str(error).rstrip('.')}.{before}",)
+            raise
+        done.append(key)
     return reply

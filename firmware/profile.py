@@ -190,13 +190,21 @@ def examine(text: str) -> tuple[Profile | None, list[Fault]]:
     if whole is not None:
         found += [fault for fault in checks.problems(whole) if not follows(fault, wrong)]
     profile = None if wrong else whole
-    told = [Fault(key, reason, line_of(text, key), example(key)) for key, reason in found]
+    told = [
+        Fault(key, reason, line_of(text, key), None if SAYS_IT.search(reason) else example(key))
+        for key, reason in found
+    ]
     return profile, told
 
 
+SAYS_IT = re.compile(r"; say |must say where|Did you mean")  # an example beside that would only confuse
 TOML_MEANS = {
     "Cannot overwrite a value": "a key is given twice",
     "Cannot declare": "a table is given twice",
+    "Invalid initial character for a key part": "a key is missing here; a table in braces stands on one line, without a comma at its end",
+    "Illegal character '\\n'": "a text in quotes ends on its line",
+    "Expected '=' after a key": "a line says: key = value (and comments begin with #)",
+    "Invalid statement": "a line says: key = value, or [table]",
     "Invalid value": 'a value is missing or is none; text stands in quotes: "idle"',
     "Cannot mutate immutable namespace": "a table in braces cannot be added to later",
 }

@@ -3,7 +3,6 @@
 A software stop: it asks the robot's firmware to stop, and is no safety-rated function.
 """
 
-import threading
 import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
@@ -120,9 +119,9 @@ def _write_down(wire: dict[Future[None], StopResult], press: Press, spooled: spo
 def _latch_in_the_end(results: list[StopResult], press: Press) -> bool:
     """Try until it is written, for as long as that makes sense."""
     while not latch(results, press):
-        if time.time() > press.began_at + WRITE_WITHIN_S or not threading.main_thread().is_alive():
+        if time.time() > press.began_at + WRITE_WITHIN_S or threads.leaving.is_set():
             return False
-        time.sleep(WRITE_AGAIN_S)
+        threads.leaving.wait(WRITE_AGAIN_S)
     return True
 
 

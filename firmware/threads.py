@@ -1,6 +1,7 @@
 """The threads that talk to robots: bounded for commands, one for each robot for stop."""
 
 import contextvars
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +18,8 @@ STOP_THREADS = 512
 
 commands = ThreadPoolExecutor(COMMAND_THREADS, thread_name_prefix="command")
 stops = ThreadPoolExecutor(STOP_THREADS, thread_name_prefix="stop")
+leaving = threading.Event()  # set when the process begins to end, before its threads are waited for
+threading._register_atexit(leaving.set)  # type: ignore[attr-defined] # the pools' own hook; atexit comes too late
 _under_way: set[Future[Any]] = set()
 jobs = ThreadPoolExecutor(32, thread_name_prefix="job")
 records = ThreadPoolExecutor(32, thread_name_prefix="stop-record")

@@ -1,5 +1,6 @@
 """What is wrong with the things that a robot can be told: commands, their parameters, jobs and bodies."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,12 +21,16 @@ def action_problems(profile: Profile) -> Problems:
         yield from _param_problems(f"settings.{name}", param)
     if profile.reset:
         yield from state_problems("reset.from_states", profile.reset.from_states)
-        if moving := sorted(MOVING.intersection(profile.reset.from_states)):
+        if moving := sorted((MOVING | {"idle"}).intersection(profile.reset.from_states)):
             yield "reset.from_states", f"a robot that is {' or '.join(moving)} is not stopped; a reset leaves a stop"
     for name, command in profile.commands.items():
         yield from _command_problems(profile, name, command)
     for key, action in _actions(profile):
         yield from _body_problems(key, action)
+    yield from _movers(profile)
+    for name, group in profile.config.items():
+        for key, setting in group.settings.items():
+            yield from _param_problems(f"config.{name}.settings.{key}", setting)
 
 
 def _actions(profile: Profile) -> Iterator[tuple[str, Action]]:
@@ -39,9 +44,43 @@ def _actions(profile: Profile) -> Iterator[tuple[str, Action]]:
     yield from ((f"config.{name}.write", group.write) for name, group in profile.config.items() if group.write)
 
 
+def _movers(profile: Profile) -> Problems:
+    """A request that moves the robot under another name: it would be sent to a robot that is stopped."""
+    movers = {name: command for name, command in profile.commands.items() if command.kind == "motion"}
+    for key, action in _actions(profile):
+        mover = next((name for name, command in movers.items() if _may_be(command, action)), None)
+        if mover is not None and key != f"commands.{mover}" and getattr(action, "kind", "") != "motion":
+            yield key, f"is the same request as commands.{mover}, which moves the robot"
+
+
+def _may_be(mover: Action, other: Action) -> bool:
+    """Whether `other` is what `mover` sends for some values of its parameters."""
+    return (mover.method, mover.path) == (other.method, other.path) and _fits(mover.body, other.body)
+
+
+def _fits(template: Any, given: Any) -> bool:
+    if isinstance(template, dict) and isinstance(given, dict):
+        return template.keys() == given.keys() and all(_fits(template[key], given[key]) for key in template)
+    if isinstance(template, list) and isinstance(given, list):
+        return len(template) == len(given) and all(map(_fits, template, given))
+    if isinstance(template, str) and PLACEHOLDER.search(template):
+        pieces = [re.escape(piece) for piece in PLACEHOLDER.split(template)[::2]]
+        return not isinstance(given, dict | list) and re.fullmatch("(.+)".join(pieces), str(given)) is not None
+    return bool(template == given)
+
+
 def _body_problems(key: str, action: Action) -> Problems:
     if action.body is None:
         return
+    if action.method == "GET":
+        yield f"{key}.body", "a GET carries no body; say it in the path, or take another method"
+    if action.encode == "json" and isinstance(action.body, str) and action.body.lstrip()[:1] in ("{", "["):
+        yield (
+            f"{key}.body",
+            'would be sent as one quoted string; write it as a table: { x = "$x" }, or say encode = "text"',
+        )
+    if action.body == "$values" and action.encode == "text":
+        yield f"{key}.body", "$values is a table; it cannot be sent as text"
     if action.encode == "text" and not isinstance(action.body, str):
         yield f"{key}.body", 'is sent as text, so it must be one string: "G0 X$target_m"'
     if action.encode == "form" and not (
@@ -71,6 +110,11 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Problems
         yield from _param_problems(f"{key}.params.{param_name}", param)
         if param_name in needed and not param.required and param.default is None:
             yield f"{key}.params.{param_name}", "stands within a path or a text; it must be required or have a default"
+    if command.kind == "read" and command.method != "GET":
+        yield (
+            f"{key}.class",
+            "`read` only looks, and is sent in every state; what does something is motion, stop or config",
+        )
     if command.kind == "motion" and command.observable and not command.confirm and not command.job:
         yield f"{key}.confirm", "must say how the robot shows that it obeys; if nothing can, say observable = false"
     if not command.observable and (command.confirm or command.done or command.job):
@@ -80,6 +124,10 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Problems
 
 
 def _param_problems(key: str, param: Param) -> Problems:
+    if param.choices and param.type != "text":
+        yield f"{key}.choices", 'are texts; say type = "text", and with `sent` what the robot wants instead'
+    if param.type in ("text", "flag") and (param.minimum, param.maximum) != (None, None):
+        yield f"{key}.minimum", f"a {param.type} has no range"
     if param.minimum is not None and param.maximum is not None and param.minimum > param.maximum:
         yield key, f"no value is at least {param.minimum:g} and at most {param.maximum:g}"
     elif param.default is not None and (problem := parameters.typed(param, param.default)[0]):

@@ -77,7 +77,8 @@ class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
     title: str = ""
     kind: Annotated[
-        Literal["read", "motion", "stop", "config"], says("motion moves it; stop ends motion; config sets something.")
+        Literal["motion", "stop", "config", "read"],
+        says("motion moves it; stop ends motion; config sets something; read only looks.", "motion"),
     ] = msgspec.field(name="class")
     states: Annotated[list[str], says("Machine states that allow it; empty: any.", ["idle"])] = []
     params: dict[str, Param] = {}

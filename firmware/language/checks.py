@@ -1,5 +1,6 @@
 """What is wrong with a profile that its types alone do not see: (key, reason), each with the mend in its words."""
 
+import difflib
 import re
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from firmware.language.condition_checks import condition_problems, condition_sen
 from firmware.language.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens, fetches
 from firmware.language.idle_checks import idle_problems
 from firmware.language.kind import Profile
+from firmware.language.path_checks import function_problem, path_problems
 from firmware.language.placeholders import placeholder_problems
 from firmware.language.reads import Ask
 from firmware.language.sense_checks import sense_problems
@@ -24,6 +26,7 @@ def problems(profile: Profile) -> Problems:
     """All that is wrong with `profile`, in the order of the file's parts."""
     yield from _expression_problems(profile)
     yield from sense_problems(profile)
+    yield from path_problems(profile)
     yield from idle_problems(profile)
     yield from condition_sense(profile)
     yield from _field_problems(profile)
@@ -72,6 +75,8 @@ def _expression_problems(profile: Profile) -> Problems:
             jmespath.compile(path)
         except JMESPathError as error:
             yield key, f"not a JMESPath expression: {_path_words(path, error)}"
+        if reason := function_problem(path):
+            yield key, reason
     asked: dict[str, Ask] = {f"reads.{name}": read for name, read in profile.reads.items()} | fetches(profile)
     for key, ask in asked.items():
         if ask.pattern is not None:
@@ -125,7 +130,9 @@ def _token_problems(profile: Profile) -> Problems:
     holders |= equipment_tokens(profile)
     for key, token in holders.items():
         if token is not None and token not in known:
-            yield key, f"{token!r} is not one of auth.tokens ({', '.join(known) or 'there are none'})"
+            near = difflib.get_close_matches(token, known, n=1)
+            mend = f" Did you mean {near[0]!r}?" if near else ""
+            yield key, f"{token!r} is not one of auth.tokens ({', '.join(known) or 'there are none'}).{mend}"
     if profile.auth.template and "$token" not in profile.auth.template:
         yield "auth.template", "must say where the token goes: $token"
 
@@ -135,6 +142,11 @@ def _reply_problems(profile: Profile) -> Problems:
     meanings: dict[int, str] = {}
     for kind in ("not_now", "not_allowed", "not_found", "unreachable"):
         for status in getattr(profile.replies, kind):
+            if status < 400:
+                yield (
+                    f"replies.{kind}",
+                    f"{status} is no refusal; a robot that says no with a yes is known by `refused`",
+                )
             if status in meanings:
                 yield f"replies.{kind}", f"{status} is in replies.{meanings[status]}, too; it can mean one thing"
             meanings[status] = kind

@@ -37,6 +37,9 @@ def condition_sense(profile: Profile) -> Iterator[tuple[str, str]]:
     yield from _already_so(profile)
     for key, conditions in _conditions(profile):
         for condition in conditions:
+            for name, expected in condition.items():
+                if name in profile.fields and _always(profile.fields[name], expected):
+                    yield key, f"holds for every value that {name} can have; give a smaller tolerance"
             if not condition and ".rules[" not in key:
                 yield key, "an empty condition holds whatever the robot says; name a field"
             for name, expected in condition.items():
@@ -62,8 +65,14 @@ MOVING = frozenset({"moving", "docking"})
 def _already_so(profile: Profile) -> Iterator[tuple[str, str]]:
     """What would be called confirmed although nothing happened."""
     for condition in profile.stop.stopped:
+        if "unknown" in _wanted_states(condition):
+            yield "stop.stopped", "`unknown` is every word that the map does not know; that is no proof that it stands"
         if moving := sorted(MOVING.intersection(_wanted_states(condition))):
             yield "stop.stopped", f"a robot that is {' or '.join(moving)} does not stand"
+    for name, command in profile.commands.items():
+        shown = [*command.confirm, *command.done]
+        if command.kind != "motion" and any(MOVING.intersection(_wanted_states(condition)) for condition in shown):
+            yield f"commands.{name}.class", 'moves the robot, as its confirm says; then it is class = "motion"'
     for name, command in profile.commands.items():
         before = set(command.states)
         for condition in command.confirm if command.kind == "motion" and before else ():
@@ -98,6 +107,8 @@ def _never(field: Field, name: str, expected: Any) -> str | None:
         known = words | ({"unknown"} if field.map or name == MACHINE_STATE else set())  # what the map does not know
         told = ", ".join(sorted(str(word) for word in words))
         return None if known & set(wanted) else f"{name!r} never reads {wanted[0]!r}; the profile makes of it: {told}"
+    if isinstance(expected, Near) and not _is_number(expected.near):
+        return f"{expected.near!r} is no number to be near to; a parameter is written with its $: ${str(expected.near).lstrip('$')}"
     if isinstance(expected, Near) and _is_number(expected.near) and _out_of_range(field, expected):
         return f"{name!r} never reads {expected.near:g}; its values are from {field.minimum} to {field.maximum}"
     if field.type == "number" and not (isinstance(expected, Near) or _is_number(expected)):
@@ -105,6 +116,16 @@ def _never(field: Field, name: str, expected: Any) -> str | None:
     if field.type in ("text", "time") and not all(isinstance(one, str) for one in wanted):
         return f"{name!r} is a text; compare it with one, in quotes"
     return None
+
+
+def _always(field: Field, expected: Any) -> bool:
+    """Whether no value of the field could be far enough off."""
+    if not isinstance(expected, Near) or field.minimum is None or field.maximum is None:
+        return False
+    width = field.maximum - field.minimum
+    if not _is_number(expected.near):
+        return expected.tolerance >= width
+    return expected.tolerance >= max(float(expected.near) - field.minimum, field.maximum - float(expected.near))
 
 
 def _out_of_range(field: Field, expected: Near) -> bool:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from firmware.language.equipment_checks import fetches
 from firmware.language.kind import Profile
 from firmware.language.reads import Ask, Auth, Field
@@ -13,25 +15,47 @@ Problems = Iterator[tuple[str, str]]
 
 def idle_problems(profile: Profile) -> Problems:
     yield from _auth_problems(profile.auth)
+    for name in profile.transport.headers:
+        if name.lower() in ("authorization", "cookie", profile.auth.header.lower()):
+            yield f"transport.headers.{name}", "a secret does not stand in a file; name a credential in [auth] tokens"
+    used = set(placeholders(msgspec.to_builtins(profile)))
+    for name in profile.settings.keys() - used:
+        yield f"settings.{name}", f"is used nowhere: say ${name} in a path, an expression or a body"
     for name, field in profile.fields.items():
         yield from _field_problems(f"fields.{name}", field)
+    yield from _read_problems(profile)
+    yield from _pattern_problems(profile)
+    yield from _equipment_problems(profile)
+
+
+def _read_problems(profile: Profile) -> Problems:
     for name, read in profile.reads.items():
         if read.live_for_s is not None and read.every_s is not None and read.live_for_s < read.every_s:
             words = f"its values would be stale before they are read again, every {read.every_s:g} s"
             yield f"reads.{name}.live_for_s", words
-    yield from _pattern_problems(profile)
     asked = {read.path: f"reads.{name}" for name, read in profile.reads.items()}
     asked |= {ask.path: key for key, ask in fetches(profile).items()}
     for path in profile.constants:
         if path in asked:
             yield f"constants.{path}", f"is read by {asked[path]}; say which of its values is one: {path} value"
-    if profile.modules:
-        for name, detail in profile.modules.details.items():
-            if "module" not in set(placeholders([detail.path, detail.body])) and len(detail.only) != 1:
-                yield f"modules.details.{name}.path", "would tell the same of every module; say where $module goes"
+
+
+def _equipment_problems(profile: Profile) -> Problems:
+    for name, detail in (profile.modules.details if profile.modules else {}).items():
+        if "module" not in set(placeholders([detail.path, detail.body])) and len(detail.only) != 1:
+            yield f"modules.details.{name}.path", "would tell the same of every module; say where $module goes"
+    for module, table in (profile.registers.known if profile.registers else {}).items():
+        for register, known in table.items():
+            if known.minimum is not None and known.maximum is not None and known.minimum > known.maximum:
+                words = f"no value is at least {known.minimum:g} and at most {known.maximum:g}"
+                yield f"registers.known.{module}.{register}.minimum", words
+    if profile.lidar and profile.lidar.step_deg == 0:
+        yield "lidar.step_deg", "puts every distance at the same angle"
 
 
 def _auth_problems(auth: Auth) -> Problems:
+    if auth.scheme.lower() == "basic" and auth.encode != "base64":
+        yield "auth.encode", 'HTTP Basic sends user:password as base64; say encode = "base64"'
     if auth.query is not None:
         for key in ("header", "scheme", "template"):
             if getattr(auth, key) != getattr(Auth(), key):
@@ -43,10 +67,14 @@ def _auth_problems(auth: Auth) -> Problems:
 def _field_problems(key: str, field: Field) -> Problems:
     if field.map and field.type in ("number", "time"):
         yield f"{key}.type", f'a map makes words, not a {field.type}; say type = "text"'
+    if field.type in ("text", "flag", "time") and (field.minimum, field.maximum) != (None, None):
+        yield f"{key}.minimum", f"a {field.type} has no range"
     for name in ("restart_when_falling", "uptime"):
         if getattr(field, name) and (field.type != "number" or field.map):
             yield f"{key}.{name}", "needs a number that grows"
     for index, source in enumerate(field.sources):
+        if field.type != "number" and source.bit is None and (source.scale, source.offset) != (1.0, 0.0):
+            yield f"{key}.from[{index}].scale", f"a {field.type} has no scale and no offset"
         if source.bit is not None and (source.scale, source.offset) != (1.0, 0.0):
             yield f"{key}.from[{index}].bit", "a bit is a flag; it has no scale and no offset"
         if source.bit is not None and field.type != "flag" and not field.map:

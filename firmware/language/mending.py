@@ -65,6 +65,8 @@ NAMED_BY = {
 def follows(fault: tuple[str, str], wrong: list[str]) -> bool:
     """Whether a contradiction may be nothing but the consequence of what stands at one of the wrong keys."""
     key, reason = fault
+    if "the profile makes" in reason and any(one.startswith("fields.") for one in wrong):
+        return True  # what it makes is not known
     names = {step for one in wrong for step in one.split(".")[1:2]}
     return (
         any(key.startswith(one) or one.startswith(key) for one in wrong)

@@ -57,7 +57,7 @@ def _check_part(value: dict[str, Any], part: type[Part], key: str) -> Iterator[t
     known = keys_of(part)
     dot = f"{key}." if key else ""
     for name in value.keys() - known.keys():
-        near = _nearest(name, known)
+        near = MEANT.get((part.__name__, name)) or _nearest(name, known)
         mend = f"Did you mean `{near}`?" if near else f"Known here: {', '.join(sorted(known))}."
         yield f"{dot}{name}", f"unknown key. {mend}"
     for name, (kind, required) in known.items():
@@ -86,11 +86,25 @@ def _nearest(name: Any, known: Iterable[Any]) -> Any:
     return folded[near[0]] if near else None
 
 
+MEANT = {
+    ("Field", "path"): 'from = [{ read = "state", path = "…" }]',
+    ("Field", "read"): 'from = [{ read = "state", path = "…" }]',
+    ("Stop", "confirm"): "stopped",
+}
 NAMES = {
     "str": "text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list",
     "object": "a table", "null": "nothing", "date": "a date", "datetime": "a date", "time": "a time",
 }  # fmt: skip
 BOUNDS = {">": "greater than", ">=": "at least", "<": "less than", "<=": "at most"}
+SAME = {
+    "float": "number",
+    "int": "integer",
+    "string": "text",
+    "str": "text",
+    "bool": "flag",
+    "boolean": "flag",
+    "move": "motion",
+}
 LACKS = {
     "near": '{ near = "$target_m", tolerance = 0.05 }',
     "tolerance": 'how far off still counts: { near = "$target_m", tolerance = 0.05 }',
@@ -100,7 +114,7 @@ LACKS = {
 def in_words(reason: str, choices: tuple[Any, ...] = (), value: Any = None) -> str:
     """What the type library says, as an engineer would."""
     if choices:
-        near = _nearest(value, choices)
+        near = SAME.get(value) if isinstance(value, str) and SAME.get(value) in choices else _nearest(value, choices)
         return f"must be one of {', '.join(str(choice) for choice in choices)}" + (
             f". Did you mean {near}?" if near is not None else ""
         )

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from firmware.language.actions import Action, Command, Param
+from firmware.language.actions import Action, Command, Param, Setup
 from firmware.language.equipment_checks import equipment_tokens
 from firmware.language.kind import Profile
 from firmware.language.reads import Field
+from firmware.language.words import Near
 
 
 def summary(profile: Profile) -> list[str]:
@@ -16,9 +17,7 @@ def summary(profile: Profile) -> list[str]:
         *_section("Fields", [_field(name, field) for name, field in profile.fields.items()]),
         *_section("Commands", [_command(name, command) for name, command in profile.commands.items()]),
         *_section("Stop and reset", _stop_and_reset(profile)),
-        *_section(
-            "Setup", [f"{name}: {call.title}, {call.method} {call.path}" for name, call in profile.setup.items()]
-        ),
+        *_section("Setup, called by itself", [_setup(name, call) for name, call in profile.setup.items()]),
         *_section("Equipment", _equipment(profile)),
         *_section("A robot needs at registration", _needs(profile)),
         *_section("Constants, not read", [f"{path}: {why}" for path, why in profile.constants.items()]),
@@ -27,6 +26,11 @@ def summary(profile: Profile) -> list[str]:
 
 def _section(title: str, lines: list[str]) -> list[str]:
     return [f"  {title}", *(f"    {line}" for line in lines)] if lines else []
+
+
+def _setup(name: str, call: Setup) -> str:
+    when = " or ".join(_condition(one) for one in call.when)
+    return f"{name}: {call.title}, {_request(call)}, while {when}, at most every {call.again_after_s:g} s"
 
 
 def _reads(profile: Profile) -> list[str]:
@@ -86,7 +90,13 @@ def _request(action: Action) -> str:
 
 
 def _condition(condition: dict[str, Any]) -> str:
-    return " and ".join(f"{name} = {expected}" for name, expected in condition.items())
+    return " and ".join(_compared(name, expected) for name, expected in condition.items())
+
+
+def _compared(name: str, expected: Any) -> str:
+    if isinstance(expected, Near):
+        return f"{name} within {expected.tolerance:g} of {expected.near}"
+    return f"{name} = {' or '.join(map(str, expected)) if isinstance(expected, list) else expected}"
 
 
 def _equipment(profile: Profile) -> list[str]:
@@ -126,6 +136,7 @@ def _signed_with(profile: Profile, token: str) -> Iterator[str]:
     if reads:
         yield f"reads ({', '.join(reads)})"
     yield from (name for name, command in profile.commands.items() if command.token == token)
+    yield from (f"setup.{name}" for name, call in profile.setup.items() if call.token == token)
     if profile.stop.token == token:
         yield "stop"
     if profile.reset and profile.reset.token == token:
@@ -171,5 +182,13 @@ def _command_warnings(profile: Profile) -> Iterator[str]:
         for key, param in command.params.items():
             if param.type == "number" and not param.unit:
                 yield f"commands.{name}.params.{key}: a number without a unit."
+            if (
+                param.type in ("number", "integer")
+                and command.kind == "motion"
+                and None in (param.minimum, param.maximum)
+            ):
+                yield f"commands.{name}.params.{key}: motion without `minimum` and `maximum`; any number is sent."
+    if profile.stop.token is None and any(command.token for command in profile.commands.values()):
+        yield "stop.token: none, though commands have one; is the robot stopped by anybody?"
     if profile.reset is None:
         yield "reset: there is none; people must go to the robot to end a stop."

@@ -23,7 +23,7 @@ def says(description: str, *examples: Any, **limits: Any) -> msgspec.Meta:
 
 
 PATH = r"^/([^/\s#][^\s#]*)?(?![\s\S])"  # `//host` would be another machine; `$` lets a line break at the end pass
-Scalar = str | float | bool
+Scalar = str | int | float | bool
 Seconds = Annotated[float, says("Seconds.", 2.0, gt=0, le=3600)]
 MaySeconds = Annotated[float, says("Seconds; 0: none.", 2.0, ge=0, le=3600)]
 Path_ = Annotated[

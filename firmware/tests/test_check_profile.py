@@ -103,7 +103,9 @@ def test_a_profile_that_leaves_nothing_open_is_just_right() -> None:
     )
     whole = whole.replace("[auth]", '[auth]\nread_token = "admin"')
     whole = whole.replace('class = "motion"', 'class = "motion"\nstates = ["idle"]')
-    whole = whole.replace("[commands.move.params.to]", '[commands.move.params.to]\nunit = "m"')
+    whole = whole.replace(
+        "[commands.move.params.to]", '[commands.move.params.to]\nunit = "m"\nminimum = 0\nmaximum = 9'
+    )
     whole += (
         '[fields.up_s]\nunit = "s"\nuptime = true\nfrom = [{ read = "state", path = "up" }]\n[reset]\npath = "/reset"\n'
     )

@@ -78,7 +78,7 @@ def test_a_profile_that_is_not_installed_is_not_looked_for_elsewhere(name: str) 
         ('path = "x"', 'path = "x["', "fields.position_m.from[0].path", "not a JMESPath expression"),
         ('[{ read = "state", path = "x" }]', "[]", "fields.position_m.from", "names no source"),
         ("[about]", '[replies]\nrefused = "]"\n[about]', "replies.refused", "not a JMESPath expression"),
-        ('class = "motion"', 'class = "fly"', "commands.move.class", "must be one of read, motion, stop, config"),
+        ('class = "motion"', 'class = "fly"', "commands.move.class", "must be one of motion, stop, config, read"),
         ('class = "motion"\n', "", "commands.move.class", "is missing"),
         ('class = "motion"', 'class = "motion"\nstates = ["idel"]', "commands.move.states", "not a machine state"),
         (

@@ -16,7 +16,16 @@ from firmware.tests.contract.report import CASE, SEEN, WORDS, Row
 from firmware.tests.contract.subject import Subject
 
 HERE = Path(__file__).parent
-ORDER = ["test_profile", "test_reads", "test_equipment", "test_link", "test_commands", "test_stop", "test_survival"]
+ORDER = [
+    "test_profile",
+    "test_reads",
+    "test_equipment",
+    "test_writes",
+    "test_link",
+    "test_commands",
+    "test_stop",
+    "test_survival",
+]
 PARTS: dict[str, Callable[[Profile], list[str]]] = {
     "read": lambda spec: list(spec.reads),
     "command": lambda spec: list(spec.commands),
@@ -27,6 +36,8 @@ PARTS: dict[str, Callable[[Profile], list[str]]] = {
         *(["lidar"] if spec.lidar else []),
         *(f"config {name}" for name in spec.config),
     ],
+    "group": lambda spec: [name for name, group in spec.config.items() if group.write],
+    "call": lambda spec: list(spec.setup),
 }
 Saw = Callable[..., None]
 
@@ -203,7 +214,8 @@ def acting_proxied(may_act: None, proxy: Proxy, proxied: Subject) -> Iterator[Su
 
 def _at_home(subject: Subject) -> Iterator[Subject]:
     subject.come_home()
-    if subject.is_stopped():
-        pytest.skip(f"it is {subject.machine_state}, and its profile knows no way out of it")
+    if subject.is_stopped() and not subject.motions():
+        words = "and its profile knows no way out of it: bring it out of its stop, or mend `reset` or `stop.stopped`"
+        pytest.fail(f"it is {subject.machine_state}, which reads stopped, {words}; nothing could be seen to stop it")
     yield subject
     subject.come_home()

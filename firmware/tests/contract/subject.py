@@ -1,6 +1,7 @@
 """A registered robot in a test's hands: looked at, told, halted and brought home as the product would do it."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from firmware import commands, conditions, recorder, reset, state, stop
+from firmware import commands, conditions, parameters, recorder, reset, state, stop
 from firmware.client import RobotClient
 from firmware.clients import client_for
 from firmware.errors import Busy, FirmwareError
+from firmware.language.actions import Command as CommandSpec
 from firmware.language.actions import Param
 from firmware.language.kind import Profile
 from firmware.language.words import MACHINE_STATE
@@ -21,6 +23,7 @@ from robotctl.problems import Problem
 from robotctl.tests.fixtures import until
 
 OBEYS_WITHIN_S = 5.0
+BRAKES_FOR_S = 3.0
 
 
 @dataclass
@@ -110,6 +113,14 @@ class Subject:
                 pytest.skip(f"parameter {key}: the profile gives no example")
         return found
 
+    def telling(self, name: str) -> dict[str, Any]:
+        """The sample, or, where its confirmation holds already, other parameters for which it does not, if there are any."""
+        command, sample, values = self.spec.commands[name], self.sample(name), self.values()
+        for candidate in [sample, *_others(command, sample)]:
+            if not conditions.hold(command.confirm, values, parameters.check(command.params, candidate)):
+                return candidate
+        return sample
+
     def motions(self) -> list[str]:
         """The motion commands that it obeys, as far as is known, and would take now."""
         found = self.document()["commands"]
@@ -120,7 +131,11 @@ class Subject:
         """Have it move, if it can be seen to; the name of the command that did it."""
         for name in self.motions():
             if name not in self.kind.expect and self.spec.commands[name].observable:
-                return name if self.send(name, self.sample(name)).status == "confirmed" else None
+                ended = self.send(name, self.telling(name))
+                if ended.status == "rejected":  # it may be braking still from what was halted just before
+                    time.sleep(BRAKES_FOR_S)
+                    ended = self.send(name, self.telling(name))
+                return name if ended.status == "confirmed" else None
         return None
 
     def into(self, states: list[str]) -> None:
@@ -176,6 +191,21 @@ def _sample(param: Param) -> Any:
         middle = (param.minimum + param.maximum) / 2
         return int(middle) if param.type == "integer" else middle
     return False if param.required and param.type == "flag" else None
+
+
+def _others(command: CommandSpec, sample: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The sample with one parameter changed to another that is allowed."""
+    for name, param in command.params.items():
+        values: list[Any] = (
+            list(param.choices) if param.type == "text" else [True, False] if param.type == "flag" else []
+        )
+        if param.type in ("number", "integer") and param.minimum is not None and param.maximum is not None:
+            width = param.maximum - param.minimum
+            near = sample.get(name, param.minimum)
+            wanted = [near + width / 20, near - width / 20, param.minimum + width / 4, param.maximum - width / 4]
+            values = [round(value) if param.type == "integer" else value for value in wanted]
+            values = [value for value in values if param.minimum <= value <= param.maximum]
+        yield from (sample | {name: value} for value in values if value != sample.get(name))
 
 
 def milliseconds(since: float) -> str:
