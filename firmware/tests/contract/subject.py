@@ -134,6 +134,7 @@ class Subject:
                 ended = self.send(name, self.telling(name))
                 if ended.status == "rejected":  # it may be braking still from what was halted just before
                     time.sleep(BRAKES_FOR_S)
+                    self.look()
                     ended = self.send(name, self.telling(name))
                 return name if ended.status == "confirmed" else None
         return None
