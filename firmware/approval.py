@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import commands, drift, gate, orders, profile
+from firmware import commands, drift, gate, orders, presence, profile
 from firmware.errors import BadProfile
 from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, CommandStatus, Robot, RobotState
@@ -35,6 +35,7 @@ def _accept(command: Command, user: User, reason: str) -> None:
             raise Problem(409, "not_waiting", "It is not waiting for an approval, or not any more.")
         lasts = _may_still_be_sent(command, row)
         changes = {"approved_by": user.get_username(), "approved_at": now, "deadline_at": now + lasts}
+        changes["carrier"] = presence.me()
         if not command.advance(CommandStatus.AWAITING_APPROVAL, CommandStatus.ACCEPTED, **changes):
             raise Problem(409, "not_waiting", "It is not waiting for an approval any more.")
         if command.name == orders.CONFIGURE:

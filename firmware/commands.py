@@ -14,7 +14,7 @@ from rest_framework import exceptions
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import execution, gate, orders, profile, threads
+from firmware import execution, gate, orders, presence, profile, threads
 from firmware.errors import BadProfile
 from firmware.language.kind import Profile
 from firmware.models import Command, CommandStatus, Robot, RobotState
@@ -69,6 +69,7 @@ def _accept(
             params=order.params,
             reason=reason,
             requested_by=user,
+            carrier=presence.me(),
             status=CommandStatus.AWAITING_APPROVAL if order.approval else CommandStatus.ACCEPTED,
             request_id=context.current().request_id,
             idempotency_key=key,

@@ -1,8 +1,8 @@
 """What becomes of an accepted command: the wire, the read-back, and an honest end."""
 
 import time
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -21,7 +21,6 @@ from firmware.orders import Look, Order
 from firmware.telling import tell as tell
 from robotctl.problems import Problem
 
-ABANDONED_AFTER = timedelta(seconds=45)  # past every time-out and read-back window
 Outcome = journal.Outcome
 
 
@@ -33,7 +32,7 @@ def run(command_id: int) -> None:
     except Exception:  # nobody knows which; left alone, the row would claim for ever to be under way
         detail = "robotctl failed while it carried this out; look at the robot, and at the log."
         for status in (CommandStatus.ACCEPTED, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED):
-            _end(command, status, CommandStatus.OUTCOME_UNKNOWN, code="internal_error", detail=detail)
+            end(command, status, CommandStatus.OUTCOME_UNKNOWN, code="internal_error", detail=detail)
         raise
 
 
@@ -45,7 +44,7 @@ def _carry_out(command: Command) -> None:
         order = orders.order(client.profile, command.name, command.params)
     except (BadProfile, Unreadable, Problem) as error:
         detail = str(error.detail) if isinstance(error, Problem) else str(error)
-        _end(command, CommandStatus.SENDING, CommandStatus.FAILED, code="bad_wiring", detail=detail)
+        end(command, CommandStatus.SENDING, CommandStatus.FAILED, code="bad_wiring", detail=detail)
         return
     send_by = time.monotonic() + (command.deadline_at - timezone.now()).total_seconds()
     began_at = timezone.now()
@@ -68,30 +67,7 @@ def _reset(command: Command) -> None:
         result = reset.reset(command.robot, reason=command.reason)
     except Problem as problem:
         result = {"status": CommandStatus.REJECTED, "code": problem.code, "detail": str(problem.detail)}
-    _end(command, CommandStatus.SENDING, result["status"], code=result["code"], detail=result["detail"])
-
-
-def end_unapproved(robot_ids: Iterable[int]) -> None:
-    """End the commands that no second person has agreed to in time."""
-    late = Command.objects.filter(
-        robot_id__in=set(robot_ids), status=CommandStatus.AWAITING_APPROVAL, deadline_at__lt=timezone.now()
-    )
-    for command in late.select_related("robot"):
-        detail = "No second person agreed to it in time."
-        _end(command, command.status, CommandStatus.EXPIRED, code="not_approved", detail=detail)
-
-
-def end_abandoned(robot_ids: Iterable[int]) -> None:
-    """End the commands whose process went away while it carried them out: nobody else will."""
-    long_ago = timezone.now() - ABANDONED_AFTER
-    abandoned = Command.objects.filter(robot_id__in=set(robot_ids), ended_at=None, deadline_at__lt=long_ago)
-    for command in abandoned.exclude(status=CommandStatus.AWAITING_APPROVAL).select_related("robot"):
-        if command.status == CommandStatus.ACCEPTED:
-            detail = "Its process went away before it was sent."
-            _end(command, command.status, CommandStatus.EXPIRED, code="expired", detail=detail)
-        else:
-            detail = "Its process went away while the robot was asked. What it did is unknown; look at its state."
-            _end(command, command.status, CommandStatus.OUTCOME_UNKNOWN, code="abandoned", detail=detail)
+    end(command, CommandStatus.SENDING, result["status"], code=result["code"], detail=result["detail"])
 
 
 def _stopped(command: Command) -> Callable[[], bool]:
@@ -110,7 +86,7 @@ def _begin(command: Command) -> bool:
     """The last look before the wire: in time, and no stop in between."""
     now = timezone.now()
     if now >= command.deadline_at:
-        _end(
+        end(
             command,
             CommandStatus.ACCEPTED,
             CommandStatus.EXPIRED,
@@ -120,7 +96,7 @@ def _begin(command: Command) -> bool:
         return False
     if command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot):
         detail = "The robot was stopped before the command was sent."
-        _end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail=detail)
+        end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail=detail)
         return False
     return command.advance(CommandStatus.ACCEPTED, CommandStatus.SENDING, sent_at=now, attempts=1)
 
@@ -133,7 +109,7 @@ def _not_acknowledged(
     elif not error.may_have_acted:
         late = isinstance(error, Busy) and timezone.now() >= command.deadline_at
         status = CommandStatus.EXPIRED if late else CommandStatus.FAILED
-        _end(command, CommandStatus.SENDING, status, code=error.code, detail=str(error), sent_at=None, attempts=0)
+        end(command, CommandStatus.SENDING, status, code=error.code, detail=str(error), sent_at=None, attempts=0)
     else:
         answered_at = timezone.now() if isinstance(error, BadReply) else None
         look = readback.watch(order, client) if answered_at and order.look else Look([], False, False)
@@ -142,7 +118,7 @@ def _not_acknowledged(
             _confirmed(command, CommandStatus.SENDING, f"{error} But the robot shows that it obeys.", **times)
         else:
             detail = f"{error} What the robot did is unknown; look at its state."
-            _end(command, CommandStatus.SENDING, CommandStatus.OUTCOME_UNKNOWN, code=error.code, detail=detail, **times)
+            end(command, CommandStatus.SENDING, CommandStatus.OUTCOME_UNKNOWN, code=error.code, detail=detail, **times)
 
 
 def _refused(command: Command, order: Order, client: RobotClient, error: Rejected, began_at: datetime) -> None:
@@ -161,14 +137,14 @@ def _refused(command: Command, order: Order, client: RobotClient, error: Rejecte
     detail = f"{error} Its state did not follow either." if doubted and look.heard else str(error)
     unknown = error.may_have_acted and not look.heard
     status = CommandStatus.OUTCOME_UNKNOWN if unknown else CommandStatus.REJECTED
-    _end(command, CommandStatus.SENDING, status, code=error.code, detail=detail, data=data, **times)
+    end(command, CommandStatus.SENDING, status, code=error.code, detail=detail, data=data, **times)
 
 
 def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Reply) -> None:
     times: dict[str, Any] = {"sent_at": recorder.moment(reply.sent_at), "answered_at": recorder.moment(reply.ended_at)}
     if order.look is None and order.job is None:
         detail = "The robot answered; it reports nothing that could confirm it."
-        _end(command, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, code="not_observable", detail=detail, **times)
+        end(command, CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, code="not_observable", detail=detail, **times)
         return
     with transaction.atomic():
         if not command.advance(CommandStatus.SENDING, CommandStatus.ACKNOWLEDGED, detail=reply.message[:500], **times):
@@ -188,12 +164,10 @@ def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Re
         detail = f"The robot answered {said}, but its state did not follow within {order.confirm_within_s:g} s."
         if order.holds_s:
             detail += f" It must still hold after {order.holds_s:g} s."
-        _end(
-            command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="not_obeyed", detail=detail, seen=look.seen
-        )
+        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="not_obeyed", detail=detail, seen=look.seen)
     else:
         detail = "The robot answered, but could not be read back. What it did is unknown; look at its state."
-        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
+        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
 
 
 def _works_at_it(command: Command, order: Order, job: Job, client: RobotClient, reply: Reply) -> bool:
@@ -201,7 +175,7 @@ def _works_at_it(command: Command, order: Order, job: Job, client: RobotClient, 
     name = jobs.named(job, reply)
     if name is None:
         detail = "The robot's answer names no job. What it does is unknown; look at its state."
-        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="bad_reply", detail=detail)
+        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="bad_reply", detail=detail)
         return False
     within_s = order.confirm_within_s
     stage = jobs.follow(client, job, name, within_s=within_s, until=("working", "done", "failed"))
@@ -209,13 +183,13 @@ def _works_at_it(command: Command, order: Order, job: Job, client: RobotClient, 
         return True
     if stage.name == "failed":
         detail = f"The robot's job {name} failed. {stage.why}".strip()
-        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="job_failed", detail=detail)
+        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="job_failed", detail=detail)
     elif stage.name == "waiting":
         detail = f"The robot's job {name} was not begun within {within_s:g} s; it may begin yet. Look at its state."
-        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="job_waiting", detail=detail)
+        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="job_waiting", detail=detail)
     else:
         detail = f"The robot's job {name} cannot be asked for. {stage.why} Look at its state."
-        _end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
+        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
     return False
 
 
@@ -237,10 +211,10 @@ def _see_through(command_id: int, client: RobotClient, job: Job, name: str) -> N
 
 
 def _confirmed(command: Command, expected: str, detail: str, **changes: Any) -> None:
-    _end(command, expected, CommandStatus.CONFIRMED, detail=detail, **changes)
+    end(command, expected, CommandStatus.CONFIRMED, detail=detail, **changes)
 
 
-def _end(
+def end(
     command: Command,
     expected: str,
     status: str,

@@ -259,6 +259,7 @@ class Command(models.Model):
     ended_at = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
+    carrier = models.CharField(max_length=150, blank=True, help_text="The process that carries it out: see presence.")
     approved_at = models.DateTimeField(null=True)
     approved_by = models.CharField(max_length=150, blank=True)
     resolved_at = models.DateTimeField(null=True)

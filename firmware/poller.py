@@ -17,7 +17,7 @@ import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import execution, leases, presence, profile, quiet, recorder, setup, spooling, stop, threads
+from firmware import leases, presence, profile, quiet, reconciliation, recorder, setup, spooling, stop, threads
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, Busy, FirmwareError
@@ -224,8 +224,8 @@ class PollLoop:
             standing = set(self.standing)
         self._give_standing_orders(standing)
         recorder.look_at_modes(robots)
-        execution.end_abandoned(robots)
-        execution.end_unapproved(robots)
+        reconciliation.take_over(robots)
+        reconciliation.end_unapproved(robots)
 
     def _wire(self, robot: Robot) -> None:
         """Give the robot a schedule, or a new one when its wiring has changed."""

@@ -58,18 +58,18 @@ def by_state(command: Command, order: Order, client: RobotClient) -> None:
 
     Not when it was told something else meanwhile: its state may show that.
     """
-    if order.look is None or _told_since(command) or not (look := readback.watch(order, client)).shown:
+    if order.look is None or told_since(command) or not (look := readback.watch(order, client)).shown:
         return
     detail = "The robot answered late, and its state shows that it obeys."
     changes = {"status": CommandStatus.CONFIRMED, "code": None, "detail": detail, "resolved_at": timezone.now()}
     with transaction.atomic():
         unknown = Command.objects.filter(pk=command.pk, status=CommandStatus.OUTCOME_UNKNOWN, resolved_at=None)
-        if not _told_since(command) and unknown.update(**changes, resolution=detail) == 1:
+        if not told_since(command) and unknown.update(**changes, resolution=detail) == 1:
             command.refresh_from_db()
             data = {"detail": detail, "seen": {one.read: one.values for one in look.seen}}
             tell("command.confirmed", command, outcome=Outcome.OK, data=data)
 
 
-def _told_since(command: Command) -> bool:
+def told_since(command: Command) -> bool:
     """Whether the robot was sent another order after this one."""
     return Command.objects.filter(robot_id=command.robot_id, pk__gt=command.pk, sent_at__isnull=False).exists()

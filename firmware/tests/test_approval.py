@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import JournalEntry, Role, User
-from firmware import execution, orders
+from firmware import orders, reconciliation
 from firmware.models import Command, DesiredSetting
 from firmware.tests.test_equipment import REGISTER, url, write
 from robotctl.tests.fixtures import look, until
@@ -74,11 +74,11 @@ def test_what_nobody_agrees_to_expires_after_ten_minutes(robots: Any, api: Any) 
     command = ask(api)
     row = Command.objects.get()
     assert timedelta(minutes=9.9) < row.deadline_at - row.created_at < timedelta(minutes=10.1)
-    execution.end_unapproved([robot.pk])
+    reconciliation.end_unapproved([robot.pk])
     assert Command.objects.get().status == "awaiting_approval"
     Command.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
     assert agree(api, command).json()["code"] == "not_waiting"
-    execution.end_unapproved([robot.pk])
+    reconciliation.end_unapproved([robot.pk])
     ended = Command.objects.get()
     assert (ended.status, ended.code, simulator.truth()["bodies_received"]) == ("expired", "not_approved", 0)
     assert verbs()[-1] == "command.expired"

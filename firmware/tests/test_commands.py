@@ -287,14 +287,14 @@ def test_a_command_whose_process_went_away_is_ended_by_the_poll_process(api: Any
 
     from django.utils import timezone
 
-    from firmware import execution
+    from firmware import reconciliation
 
     robot, _ = robots()
     ago = timezone.now() - timedelta(minutes=2)
     common = {"robot": robot, "name": "move", "kind": "motion", "params": {}, "deadline_at": ago}
     sending = Command.objects.create(**common, status="sending", sent_at=ago)
     accepted = Command.objects.create(**common, status="accepted")
-    execution.end_abandoned([robot.pk])
+    reconciliation.take_over([robot.pk])
     sending.refresh_from_db()
     accepted.refresh_from_db()
     assert (sending.status, sending.code) == ("outcome_unknown", "abandoned")

@@ -1,11 +1,13 @@
 """The stop button with everything behind it frozen: the robot reads stopped, and the journal has it afterwards."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +132,39 @@ def test_a_web_process_that_starts_with_its_database_away_stops_robots(own: Syst
         result, _ = press(own, "stop/", given)
         assert result["status"] == "confirmed"
     until(lambda: own.state("oht-01")["stop"]["latched"], timeout_s=30)
+
+
+def test_a_command_whose_process_is_killed_ends_honestly(own: System) -> None:
+    """Web dies with -9 while the robot is thinking: the poll process reads the robot and says what came of it."""
+    slug = own.demo[1]["slug"]
+    moving(own, 1)  # out of the stop of the tests before
+    own.command("operator", slug, "halt")
+    until(lambda: own.control(1)["robots"][0]["speed_mps"] == 0)
+    own.control(1, "fault", {"fault": "slow", "value": 2})
+    sent = threading.Thread(target=_send_and_lose, args=[own, slug])
+    sent.start()
+    until(lambda: _last(own, slug)["status"] == "sending", timeout_s=10)
+    for pid in own.pids("daphne"):
+        os.kill(pid, signal.SIGKILL)
+    sent.join()
+    own.control(1, "clear", {})
+    until(lambda: _answers(own), timeout_s=40)
+    ended = until(lambda: (row := _last(own, slug))["ended_at"] and row, timeout_s=20)
+    assert ended["status"] in ("confirmed", "outcome_unknown"), ended
+    assert "process went away" in ended["detail"] and ended["attempts"] == 1
+    moved = own.control(1)["robots"][0]["state"] == "MOVE"
+    assert ended["status"] != "confirmed" or moved, "nothing is called confirmed that is not so"
+
+
+def _send_and_lose(system: System, slug: str) -> None:
+    target = 90 if system.control(1)["robots"][0]["position_m"] < 50 else 5
+    with contextlib.suppress(requests.RequestException):
+        system.command("operator", slug, "move", target_m=target)
+
+
+def _last(system: System, slug: str) -> dict[str, Any]:
+    found: dict[str, Any] = system.call("viewer", "GET", f"robots/{slug}/commands/?page_size=1").json()["results"][0]
+    return found
 
 
 def test_who_is_signed_out_has_no_ticket_any_more(own: System) -> None:
