@@ -115,6 +115,7 @@ class RobotClient:
         """Send a command of the profile once; see `act`."""
         command = self.profile.commands[name]
         sent = parameters.sent(command.params, params)
+        sent = parameters.held(command.hold, sent) if command.hold else sent
         motion = command.kind == "motion"
         what = f"command {name}"
         return self.act(command, sent, what=what, motion=motion, send_by=send_by, on_late=on_late, unless=unless)

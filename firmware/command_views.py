@@ -12,9 +12,10 @@ from rest_framework.views import APIView
 
 from accounts import journal, permissions
 from accounts.authentication import by_token
-from firmware import approval, commands, orders, resolution, state
+from accounts.journal import iso
+from firmware import approval, commands, jog, orders, resolution, state
 from firmware.models import Command, Robot
-from firmware.serializers import CommandReply, CommandRequest, NoteRequired, ReasonOptional, WaitingReason
+from firmware.serializers import CommandReply, CommandRequest, HoldReply, NoteRequired, ReasonOptional, WaitingReason
 from firmware.views import robot_or_404, signed_in
 from robotctl import problems
 from robotctl.problems import Problem
@@ -98,6 +99,28 @@ class CommandDetail(APIView):
     @extend_schema(responses=CommandReply)
     def get(self, request: Request, pk: int) -> Response:
         return Response(state.command_shape(_command_or_404(request, pk)))
+
+
+class CommandHold(APIView):
+    """A sign that the button of a hold-to-run is still held; to be given about three times in its `lost_after_s`.
+
+    `{"hold_until"}`; 409 `released` when it counts as let go already: then nothing moves on, and the button is pressed anew.
+    """
+
+    @extend_schema(request=None, responses=HoldReply)
+    def post(self, request: Request, pk: int) -> Response:
+        command = _command_or_404(request, pk, "robot.jog")
+        return Response({"hold_until": iso(jog.beat(command, signed_in(request)))})
+
+
+class CommandRelease(APIView):
+    """The button was let go: the robot is halted. Answers when that was seen, or could not be."""
+
+    @extend_schema(request=None, responses=CommandReply)
+    def post(self, request: Request, pk: int) -> Response:
+        command = _command_or_404(request, pk, "robot.jog")
+        jog.let_go(command, why="the button")
+        return Response(state.command_shape(_command_or_404(request, pk, "robot.jog")))
 
 
 class CommandApprove(APIView):

@@ -14,7 +14,7 @@ from rest_framework import exceptions
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import execution, gate, orders, presence, profile, threads
+from firmware import execution, gate, jog, orders, presence, profile, threads
 from firmware.errors import BadProfile
 from firmware.language.kind import Profile
 from firmware.models import Command, CommandStatus, Robot, RobotState
@@ -70,6 +70,7 @@ def _accept(
             reason=reason,
             requested_by=user,
             carrier=presence.me(),
+            hold_until=now + jog.BEGINS_WITHIN if order.hold else None,
             status=CommandStatus.AWAITING_APPROVAL if order.approval else CommandStatus.ACCEPTED,
             request_id=context.current().request_id,
             idempotency_key=key,
@@ -78,6 +79,8 @@ def _accept(
             deadline_at=now + (gate.APPROVED_WITHIN if order.approval else timedelta(seconds=order.deadline_s)),
         )
         tell(f"command.{command.status}", command, outcome=Outcome.OK)
+        if order.hold:
+            transaction.on_commit(lambda: jog.watch(command))
         if not order.approval:
             transaction.on_commit(lambda: running.start(command.pk))
     return command, True

@@ -72,7 +72,15 @@ def _reset(command: Command) -> None:
 
 def _stopped(command: Command) -> Callable[[], bool]:
     """Asked right before the write: whether some process has stopped the robot while this waited for its turn."""
-    return lambda: command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot)
+    held = command.hold_until is not None
+    return lambda: (
+        (held and released(command)) or (command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot))
+    )
+
+
+def released(command: Command) -> bool:
+    """Whether the button of a hold-to-run has been let go."""
+    return Command.objects.filter(pk=command.pk, released_at__isnull=False).exists()
 
 
 def _late_reply(command_id: int, order: Order, client: RobotClient) -> Callable[[bytes], None]:
@@ -93,6 +101,10 @@ def _begin(command: Command) -> bool:
             code="expired",
             detail="Not sent before its deadline.",
         )
+        return False
+    if command.hold_until is not None and released(command):
+        detail = "It was let go before it was sent."
+        end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="released", detail=detail)
         return False
     if command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot):
         detail = "The robot was stopped before the command was sent."

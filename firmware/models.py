@@ -260,6 +260,8 @@ class Command(models.Model):
     done_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
     carrier = models.CharField(max_length=150, blank=True, help_text="The process that carries it out: see presence.")
+    hold_until = models.DateTimeField(null=True)  # of a hold-to-run: let go when this has passed
+    released_at = models.DateTimeField(null=True)
     approved_at = models.DateTimeField(null=True)
     approved_by = models.CharField(max_length=150, blank=True)
     resolved_at = models.DateTimeField(null=True)
@@ -272,6 +274,7 @@ class Command(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["robot", "-id"]),
+            models.Index(fields=["hold_until"], name="command_held", condition=models.Q(released_at=None)),
             models.Index(fields=["robot"], name="command_open", condition=models.Q(ended_at=None)),
             models.Index(
                 fields=["robot"], name="command_to_arrive", condition=models.Q(status="confirmed", done_at=None)

@@ -12,7 +12,7 @@ from firmware.client import Observation, Reply, RobotClient
 from firmware.drainer import OnEnd
 from firmware.errors import FirmwareError
 from firmware.fallback import Kind
-from firmware.language.actions import Command, Job
+from firmware.language.actions import Command, Hold, Job
 from firmware.language.equipment import Group, Registers, Write
 from firmware.language.kind import Profile
 from robotctl.problems import Problem
@@ -51,6 +51,7 @@ class Order:
     blocks_s: float = 0.0
     job: Job | None = None
     approval: bool = False
+    hold: Hold | None = None
 
 
 def order(profile: Profile, name: str, params: Any) -> Order:
@@ -84,9 +85,13 @@ def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
         values = conditions.values_of(client.profile, [one for one in seen if one.began_at >= since])
         return Look(seen, conditions.hold(spec.confirm, values, params), bool(seen))
 
+    if spec.hold and not params[spec.hold.speed]:
+        raise Problem(
+            400, "invalid", "0 is no direction.", errors={f"params.{spec.hold.speed}": ["0 is no direction."]}
+        )
     return Order(
         kind=spec.kind,
-        right="robot.command",
+        right="robot.jog" if spec.hold else "robot.command",
         states=spec.states,
         send=send,
         look=look if spec.confirm else None,
@@ -97,6 +102,7 @@ def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
         blocks_s=spec.blocks_s,
         job=spec.job,
         approval=spec.approval,
+        hold=spec.hold,
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from firmware.language.actions import Param
+from firmware.language.actions import Hold, Param
 from firmware.replies import word
 from robotctl.problems import Problem
 
@@ -41,6 +41,12 @@ def check(specs: Mapping[str, Param], given: Any, where: str = "params") -> dict
 def sent(specs: Mapping[str, Param], params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as the robot wants them: in its unit, its words."""
     return {name: _sent(specs[name], value) if name in specs else value for name, value in params.items()}
+
+
+def held(hold: Hold, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The sent parameters of a hold-to-run: its speed without the sign, and what the direction stands for."""
+    speed = sent[hold.speed]
+    return {**sent, hold.speed: abs(speed), **(hold.forward if speed > 0 else hold.backward)}
 
 
 def _sent(spec: Param, value: Any) -> Any:

@@ -17,7 +17,7 @@ import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import leases, presence, profile, quiet, reconciliation, recorder, setup, spooling, stop, threads
+from firmware import jog, leases, presence, profile, quiet, reconciliation, recorder, setup, spooling, stop, threads
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, Busy, FirmwareError
@@ -206,6 +206,7 @@ class PollLoop:
 
     def _step_aside(self) -> None:
         self.quiet = quiet.robots()
+        jog.find_lost(self.schedules)
 
     def _keep(self) -> None:
         spooling.bring_in()

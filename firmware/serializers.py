@@ -191,6 +191,10 @@ class CommandReply(serializers.Serializer[Any]):
     approved_at = serializers.CharField(allow_null=True)
 
 
+class HoldReply(serializers.Serializer[Any]):
+    hold_until = serializers.CharField()
+
+
 class StopReply(serializers.Serializer[Any]):
     robot = serializers.CharField()
     status = serializers.ChoiceField(choices=["confirmed", "sent", "not_confirmed"])

@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from accounts import journal, permissions
 from accounts.models import JournalEntry, User
 from firmware import profile, state
+from firmware.language.actions import Command as CommandSpec
 from firmware.language.actions import Param
 from firmware.models import Command, Robot, Site
 from robotctl.problems import TITLES
@@ -74,13 +75,25 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
             if field.shown
         },
         "commands": {
-            name: {"title": command.title or name, "class": command.kind, "params": _params(command.params)}
+            name: {
+                "title": command.title or name,
+                "class": command.kind,
+                "params": _params(command.params),
+                "hold": _hold(command),
+            }
             for name, command in spec.commands.items()
         },
         "last_commands": [state.command_shape(command) for command in commands],
         "story": [{key: value for key, value in row.items() if key != "address"} for row in journal.as_dicts(story)],
     }
     return render(request, "realtime/robot.html", context)
+
+
+def _hold(command: CommandSpec) -> dict[str, Any] | None:
+    """What the two buttons of a hold-to-run need."""
+    if command.hold is None:
+        return None
+    return {"speed": command.hold.speed, "example": command.params[command.hold.speed].example}
 
 
 def _params(params: dict[str, Param]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from firmware import parameters
-from firmware.language.actions import Action, Command, Job, Param
+from firmware.language.actions import Action, Command, Hold, Job, Param
 from firmware.language.condition_checks import MOVING, condition_problems, state_problems
 from firmware.language.kind import Profile
 from firmware.language.words import PLACEHOLDER, placeholders
@@ -105,6 +105,8 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Problems
         yield key, f"{name!r} is the name of something that robotctl does itself; take another"
     if command.job:
         yield from _job_problems(f"{key}.job", command.job)
+    if command.hold:
+        yield from _hold_problems(profile, key, command, command.hold)
     needed = {*placeholders(command.path), *_within_texts(command.body)}
     for param_name, param in command.params.items():
         yield from _param_problems(f"{key}.params.{param_name}", param)
@@ -137,6 +139,25 @@ def _param_problems(key: str, param: Param) -> Problems:
     for choice in param.choices if param.sent else ():
         if choice not in param.sent:
             yield f"{key}.sent", f"does not say what {choice!r} is sent as"
+
+
+def _hold_problems(profile: Profile, key: str, command: Command, hold: Hold) -> Problems:
+    if command.kind != "motion":
+        yield f"{key}.class", 'is held while it moves; then it is class = "motion"'
+    speed = command.params.get(hold.speed)
+    if speed is None or speed.type != "number":
+        yield f"{key}.hold.speed", f"{hold.speed!r} must be a number among its params"
+    elif speed.minimum is None or speed.maximum is None or not speed.minimum < 0 < speed.maximum:
+        yield f"{key}.params.{hold.speed}", "needs a minimum below 0 and a maximum above: its sign is the direction"
+    if hold.forward.keys() != hold.backward.keys():
+        yield f"{key}.hold.backward", "must say the same names as `forward`"
+    ends = profile.commands.get(hold.release)
+    if (
+        ends is None
+        or ends.kind != "stop"
+        or any(param.required and param.default is None for param in ends.params.values())
+    ):
+        yield f"{key}.hold.release", f'{hold.release!r} must be a command of class = "stop" without parameters'
 
 
 def _job_problems(key: str, job: Job) -> Problems:

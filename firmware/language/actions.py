@@ -72,6 +72,16 @@ class Job(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     follow_s: Annotated[Seconds, says("How long it is followed.", 600)] = 600.0
 
 
+class Hold(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Hold-to-run: it moves while somebody holds the button, and is halted when they let go or are lost."""
+
+    speed: Annotated[str, says("The parameter whose sign is the direction; sent is its size.", "speed_mps")]
+    forward: Annotated[dict[str, Scalar], says("What `$names` stand for while it is positive.", {"end_m": 100})] = {}
+    backward: Annotated[dict[str, Scalar], says("And while it is negative.", {"end_m": 0})] = {}
+    release: Annotated[str, says("The command that ends it.", "halt")]
+    lost_after_s: Annotated[Seconds, says("So long after the last sign of the button it counts as let go.", 1.0)] = 1.0
+
+
 class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """One thing a robot of this kind can be told."""
 
@@ -88,6 +98,7 @@ class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     holds_s: Annotated[MaySeconds, says("It must still hold after so long.", 1.0)] = 0.0
     done: Conditions = []
     job: Job | None = None
+    hold: Hold | None = None
     deadline_s: Annotated[Seconds, says("Past it, it expires unsent.", 10.0)] = 10.0
     blocks_s: Annotated[MaySeconds, says("So long the robot may answer nobody; polling steps aside.", 5.0)] = 0.0
     approval: Annotated[bool, says("A second person must agree within 10 minutes before it is sent.")] = False

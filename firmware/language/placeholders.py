@@ -42,8 +42,9 @@ def _templates(profile: Profile) -> Iterator[tuple[str, Any, set[str]]]:
         yield f"{key}.path", action.path, set()
         yield f"{key}.body", action.body, set()
     for name, command in profile.commands.items():
-        yield f"commands.{name}.path", command.path, set(command.params)
-        yield f"commands.{name}.body", command.body, set(command.params)
+        known = set(command.params) | (command.hold.forward.keys() if command.hold else set())
+        yield f"commands.{name}.path", command.path, known
+        yield f"commands.{name}.body", command.body, known
         if command.job and command.job.path:
             yield f"commands.{name}.job.path", command.job.path, {"job"}
     yield from _equipment(profile)

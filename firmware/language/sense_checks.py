@@ -95,5 +95,6 @@ def _unused_params(profile: Profile) -> Iterator[tuple[str, str]]:
     for name, command in profile.commands.items():
         used = set(placeholders([command.path, command.body]))
         misspelt = used - command.params.keys() - profile.settings.keys()  # told of where it stands
+        misspelt -= command.hold.forward.keys() if command.hold else set()
         for param in sorted(command.params.keys() - used) if not misspelt else ():
             yield f"commands.{name}.params.{param}", f'is sent nowhere: say "${param}" in the path or the body'

@@ -69,6 +69,8 @@ def _param(name: str, param: Param) -> str:
 
 def _shown_by(command: Command) -> str:
     """How anybody knows that it was obeyed."""
+    if command.hold:
+        return f"moves while it is held, ended by {command.hold.release}"
     if command.job:
         return "its job is followed"
     if command.confirm:

@@ -103,7 +103,12 @@ NO_OCTOPRINT = pytest.mark.skipif(not PROGRAM.exists() and os.environ.get("CI") 
 
 # Today's binary answers "segment started" and stays where it is; it knows LiDAR commands, and has no LiDAR.
 NO_LIDAR = ("rejected", "rejected")
-TODAY = {"move": ("failed", "not_obeyed"), "lidar_start": NO_LIDAR, "lidar_stop": NO_LIDAR}
+TODAY = {
+    "move": ("failed", "not_obeyed"),
+    "jog": ("failed", "not_obeyed"),
+    "lidar_start": NO_LIDAR,
+    "lidar_stop": NO_LIDAR,
+}
 
 KINDS = [
     Kind("oht50-observed", "oht50", simulator("observed"), expect=TODAY),

@@ -16,10 +16,10 @@ export class NoAnswer extends Error {
 /**
  * @param {"GET"|"POST"|"DELETE"} method
  * @param {string} path below /api/v1/
- * @param {{body?: Object, timeoutMs?: number, headers?: Object<string, string>}} [options]
+ * @param {{body?: Object, timeoutMs?: number, headers?: Object<string, string>, keepalive?: boolean}} [options]
  * @returns {Promise<Answer>}
  */
-export async function call(method, path, { body, timeoutMs = 10_000, headers = {} } = {}) {
+export async function call(method, path, { body, timeoutMs = 10_000, headers = {}, keepalive = false } = {}) {
   const began = Date.now();
   try {
     const response = await fetch(`/api/v1/${path}`, {
@@ -28,6 +28,7 @@ export async function call(method, path, { body, timeoutMs = 10_000, headers = {
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
+      keepalive, // goes out although the page is being closed
       signal: AbortSignal.timeout(timeoutMs),
     });
     return { ok: response.ok, status: response.status, body: await json(response) };

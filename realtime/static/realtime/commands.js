@@ -45,7 +45,7 @@ export class Commands {
     if (!id || (row.verb === "command.done" && !this.rows.has(id))) return null;
     const { name, params, code, detail } = row.data;
     const told = row.verb.slice("command.".length);
-    const status = told === "done" ? undefined : told === "approved" ? "accepted" : told;
+    const status = ["done", "released"].includes(told) ? undefined : told === "approved" ? "accepted" : told;
     this.merge({ id, name, params, status, code, detail, ...times(row) });
     return id;
   }

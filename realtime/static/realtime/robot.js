@@ -9,6 +9,7 @@ import { Rail } from "./rail.js";
 import { approvalForm } from "./approve.js";
 import { resolveForm } from "./resolve.js";
 import { commandWords, tell } from "./story.js";
+import { JogForm } from "./jog.js";
 import * as truth from "./truth.js";
 
 const RENDER_EVERY_MS = 500;
@@ -25,7 +26,7 @@ let doc = boot.robot;
 let rights = new Set(boot.rights);
 const { live, stops } = start({ topics: [topic], resumeFrom: boot.story[0]?.id ?? null });
 const commands = new Commands(boot.last_commands, MOST_COMMANDS);
-const forms = Object.entries(boot.commands).map(([name, spec]) => new CommandForm(slug, name, spec, commands, render));
+const forms = Object.entries(boot.commands).map(([name, spec]) => new (spec.hold ? JogForm : CommandForm)(slug, name, spec, commands, render));
 const reset = new ResetForm(slug, render);
 const control = new Control(slug, boot.user, render);
 const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1 }) : null;

@@ -24,6 +24,7 @@ const WORDS = {
   "command.accepted": (row) => told(`${commandWords(row.data)}: accepted`, row.reason),
   "command.awaiting_approval": (row) => told(`${commandWords(row.data)}: waits for a second person`, row.reason, "warning"),
   "command.approved": (row) => told(`${commandWords(row.data)}: approved, sending`, row.data.note),
+  "command.released": (row) => told(`${commandWords(row.data)}: let go, halting`, row.data.why === "the button" ? "" : row.data.why),
   "command.acknowledged": (row) => told(`${commandWords(row.data)}: the robot answered`, row.data.message ?? ""),
   "command.confirmed": (row) => told(`${commandWords(row.data)}: the robot shows that it obeys ✓`),
   "command.done": (row) => told(`${row.target}: done ✓`),
