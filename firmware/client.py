@@ -81,6 +81,7 @@ class RobotClient:
             answer.ended_at,
             answer.ended_at - answer.began_at,
             replies.clock_offset(read.clock, reply, answer.began_at, answer.ended_at),
+            beat=None if read.alive is None else (replies.find(read.alive, reply),),
             said=reply,
         )
 

@@ -17,6 +17,7 @@ class Observation:
     ended_at: float
     took_s: float | None = None  # from the first byte sent to the last received
     clock_offset_s: float | None = None  # how far the robot's clock is ahead of ours, if it tells the time
+    beat: Any = field(default=None, repr=False, compare=False)  # what changes while it lives, if its profile names it
     said: Any = field(default=None, repr=False, compare=False)  # the reply itself
 
 
