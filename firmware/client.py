@@ -21,7 +21,7 @@ from firmware.observation import Observation as Observation
 from firmware.observation import Reply as Reply
 from firmware.replies import fill as fill
 from firmware.signing import Signer
-from firmware.slots import ACTION_RETRY, POLL_RETRY, READ_RETRY, Exchange, Slots
+from firmware.slots import ACTION_RETRY, ONCE, READ_RETRY, Exchange, Slots
 from firmware.transport import Answer, Ready, Transport
 
 
@@ -54,7 +54,7 @@ class RobotClient:
         `polling`: the next tick is the retry. `urgent`: a stop was just answered, and its read-back queues for nothing.
         """
         read = self.profile.reads[name]
-        retry = POLL_RETRY if polling or urgent else READ_RETRY
+        retry = ONCE if polling or urgent else READ_RETRY
         answer = self._request(
             self._reads[name],
             what=f"read {name}",
@@ -89,9 +89,7 @@ class RobotClient:
         """A part of its equipment: the reply, and when the robot took it (epoch s). None: it has none. Raises FirmwareError."""
         token = fetch.token or self.profile.auth.read_token
         ready = self._signer.request(fetch.method, fetch.path, token, fetch.body, params=params)
-        answer = self._request(
-            ready, what=f"fetch {fetch.path}", timeout_s=fetch.timeout_s, retry=POLL_RETRY, reading=True
-        )
+        answer = self._request(ready, what=f"fetch {fetch.path}", timeout_s=fetch.timeout_s, retry=ONCE, reading=True)
         if answer.status in fetch.absent:
             return None
         try:
@@ -119,7 +117,10 @@ class RobotClient:
         sent = parameters.held(command.hold, sent) if command.hold else sent
         motion = command.kind == "motion"
         what = f"command {name}"
-        return self.act(command, sent, what=what, motion=motion, send_by=send_by, on_late=on_late, unless=unless)
+        again = command.kind in ("motion", "stop")
+        return self.act(
+            command, sent, what=what, motion=motion, again=again, send_by=send_by, on_late=on_late, unless=unless
+        )
 
     def act(
         self,
@@ -128,17 +129,21 @@ class RobotClient:
         *,
         what: str,
         motion: bool = False,
+        again: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
         unless: Callable[[], bool] | None = None,
     ) -> Reply:
         """Make the robot do something, once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError.
 
+        `again`: when it cannot be connected to, so that no byte has left, that is tried once more.
         `unless` is asked right before the write: if true, nothing is sent. `on_late` is called, on the
         drainer's thread, when the robot answers after NoReply was raised, or hangs up.
         """
         ready = self._signer.action(action, params)
-        return self._act(ready, action, what=what, motion=motion, send_by=send_by, on_late=on_late, unless=unless)
+        return self._act(
+            ready, action, what=what, motion=motion, again=again, send_by=send_by, on_late=on_late, unless=unless
+        )
 
     def reset(self) -> Reply:
         """Ask the robot to leave its stop."""
@@ -148,7 +153,7 @@ class RobotClient:
     def stop(self) -> Reply:
         """Send the stop at once: it waits for no turn, and one slot is always its own."""
         self._stop_asked_at = time.monotonic()
-        return self._act(self._stop, self.profile.stop, what="stop", stopping=True)
+        return self._act(self._stop, self.profile.stop, what="stop", stopping=True, again=True)
 
     def words(self, text: str) -> str:
         """A robot's words, fit for a log and a database."""
@@ -171,6 +176,7 @@ class RobotClient:
         what: str,
         motion: bool = False,
         stopping: bool = False,
+        again: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
         unless: Callable[[], bool] | None = None,
@@ -179,7 +185,7 @@ class RobotClient:
             prepared,
             what=what,
             timeout_s=action.timeout_s,
-            retry=ACTION_RETRY,
+            retry=ACTION_RETRY if again else ONCE,
             motion=motion,
             stopping=stopping,
             send_by=send_by,

@@ -66,7 +66,11 @@ def document(robot: Robot, reported: dict[str, Equipment]) -> dict[str, Any]:
                 "writable": bool(setting.writable and spec.write),
             }
             want = desired.get(key)
-            if want is not None and value is not None and not equipment_shapes.same(value, want.value):
+            if (
+                want is not None
+                and value is not None
+                and not equipment_shapes.same(value, want.value, setting.tolerance)
+            ):
                 drifted.append(
                     {"setting": key, "desired": want.value, "reported": value, "observed_at": iso(row.observed_at)}
                 )

@@ -184,12 +184,12 @@ def _as_given(setting: Setting, raw: Any) -> Any:
     return int(given) if float(given).is_integer() else given
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values of a setting are the same; what is no value is the same as nothing."""
+def same(one: Any, other: Any, tolerance: float = 0.0) -> bool:
+    """Whether two values of a setting are the same, as far as the robot keeps them; what is no value is the same as nothing."""
     if one is None or other is None or isinstance(one, bool) is not isinstance(other, bool):
         return False
     return bool(one == other) or (
-        _is_number(one) and _is_number(other) and math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
+        _is_number(one) and _is_number(other) and math.isclose(one, other, rel_tol=1e-6, abs_tol=max(1e-9, tolerance))
     )
 
 

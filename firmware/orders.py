@@ -158,7 +158,12 @@ def _configure(profile: Profile, params: Any) -> Order:
         now = equipment_shapes.settings(group, found[0])["values"] if found else {}
         fresh = found is not None and found[1] >= since
         return Look(
-            [], fresh and all(equipment_shapes.same(now.get(key), value) for key, value in values.items()), True
+            [],
+            fresh
+            and all(
+                equipment_shapes.same(now.get(key), value, settable[key].tolerance) for key, value in values.items()
+            ),
+            True,
         )
 
     return _write_order("config", write, {"group": name, "values": values}, send, look)

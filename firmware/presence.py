@@ -4,6 +4,7 @@ So whoever is killed is known to be gone at once by the others on its machine, n
 other machines have no file here; of them only time tells.
 """
 
+import atexit
 import fcntl
 import os
 import socket
@@ -67,4 +68,5 @@ def me() -> str:
         if _mine is None:
             _forget_the_long_gone()
             _mine = Presence(_name)
+            atexit.register(_mine._file.close)  # its file stays: what this process carried out is seen to be nobody's
     return _name

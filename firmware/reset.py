@@ -73,7 +73,7 @@ def _begin(robot: Robot, spec: Profile, reason: str) -> datetime:
 def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | None, str]:
     spec = client.profile
     seen[:] = _look(client)
-    if _is_stopped(spec, seen):
+    if in_a_stop(spec, conditions.values_of(spec, seen)):
         if spec.reset is None:
             return "failed", "no_reset", "This kind of robot offers no reset; bring it out of its stop at the robot."
         client.reset()
@@ -82,7 +82,7 @@ def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | Non
     while time.monotonic() < until:
         began = time.monotonic()
         seen[:] = _look(client)
-        if _is_stopped(spec, seen):
+        if in_a_stop(spec, conditions.values_of(spec, seen)):
             if out_since is not None:
                 return (
                     "failed",
@@ -106,12 +106,21 @@ def _machine(spec: Profile, seen: list[Observation]) -> Any:
     return conditions.values_of(spec, seen).get(MACHINE_STATE)
 
 
-def _is_stopped(spec: Profile, seen: list[Observation]) -> bool:
-    """Stopped, or in a state that a reset is there for; a state that is not told counts as stopped."""
-    values = conditions.values_of(spec, seen)
-    from_states = spec.reset.from_states if spec.reset else []
+def in_a_stop(spec: Profile, values: dict[str, Any]) -> bool:
+    """Stopped, or in a state that a reset is there for; a state that is not told counts as stopped.
+
+    A kind of robot without a state of its own for a stop stands idle after one, as before any motion: that is no stop to leave.
+    """
     machine = values.get(MACHINE_STATE)
-    return machine is None or machine in from_states or conditions.hold(spec.stop.stopped, values)
+    if machine is None or (spec.reset is not None and machine in spec.reset.from_states):
+        return True
+    return conditions.hold(spec.stop.stopped, values) and machine not in _free_states(spec)
+
+
+def _free_states(spec: Profile) -> set[str]:
+    """Those out of which it may be moved."""
+    motions = [command for command in spec.commands.values() if command.kind == "motion"]
+    return {state for command in motions for state in command.states} or {"idle"}
 
 
 def _finish(

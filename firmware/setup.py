@@ -5,7 +5,7 @@ import time
 from django.utils import timezone
 
 from accounts import journal
-from firmware import conditions, state, stopping, threads
+from firmware import conditions, reset, state, stopping, threads
 from firmware.client import RobotClient
 from firmware.errors import FirmwareError
 from firmware.models import Robot, RobotState
@@ -24,6 +24,8 @@ def make_due(robot: Robot, client: RobotClient, row: RobotState) -> None:
         for name in spec.fields
         if (reading := state.reading(robot, row, spec, name, now))["quality"] == "live"
     }
+    if reset.in_a_stop(spec, live):
+        return  # whoever stopped it, nothing goes out to it by itself
     for name, call in spec.setup.items():
         due = time.monotonic() >= _not_before.get((robot.pk, name), 0.0)
         if due and conditions.hold(call.when, live):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from typing import Any, Self
 
-from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
 from firmware.drainer import OnEnd, Unanswered, drainer
@@ -111,11 +112,20 @@ under_way = threading.local()  # `.exchange`: the request that this thread has u
 
 
 class Attempts(Retry):
-    """urllib3's, but it gives up when the pause before the next attempt would outlast the deadline."""
+    """urllib3's, but it gives up when the pause before the next attempt, also one that the robot asks for, would outlast the
+    deadline: a robot's word does not decide how long we wait."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        try:
+            return super().get_retry_after(response)
+        except InvalidHeader:
+            return None
 
     def increment(self, *args: Any, **kwargs: Any) -> Self:
         retry = super().increment(*args, **kwargs)
-        if time.monotonic() + retry.get_backoff_time() >= under_way.exchange.deadline:
+        response = kwargs.get("response")
+        asked_s = (self.get_retry_after(response) if response is not None else None) or 0.0
+        if time.monotonic() + max(asked_s, retry.get_backoff_time()) >= under_way.exchange.deadline:
             raise MaxRetryError(kwargs["_pool"], args[1], kwargs.get("error"))
         return retry
 
@@ -133,11 +143,13 @@ READ_RETRY = Attempts(
     backoff_factor=0.1,
     backoff_jitter=0.1,
     backoff_max=1.0,
-    respect_retry_after_header=False,  # a robot's word must not decide how long we wait
+    respect_retry_after_header=True,
     raise_on_status=False,
     redirect=False,
 )
-POLL_RETRY = Attempts(total=0, read=0, other=0, redirect=False, raise_on_status=False)  # the next tick is the retry
+ONCE = Attempts(
+    total=0, read=0, other=0, redirect=False, raise_on_status=False
+)  # polling, whose next tick is the retry; settings, registers
 ACTION_RETRY = Attempts(
     total=1, connect=1, read=0, other=0, status=0, redirect=False, raise_on_status=False, backoff_factor=0.05
 )

@@ -1,6 +1,5 @@
 """What is wrong with the things that a robot can be told: commands, their parameters, jobs and bodies."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,28 +44,36 @@ def _actions(profile: Profile) -> Iterator[tuple[str, Action]]:
 
 
 def _movers(profile: Profile) -> Problems:
-    """A request that moves the robot under another name: it would be sent to a robot that is stopped."""
-    movers = {name: command for name, command in profile.commands.items() if command.kind == "motion"}
+    """A request that moves the robot, or lets it out of its stop, under another name: it would be sent to a robot that is stopped."""
+    known = {f"commands.{name}": command for name, command in profile.commands.items() if command.kind == "motion"}
+    does: dict[str, tuple[Action, str]] = {key: (command, "moves the robot") for key, command in known.items()}
+    if profile.reset:
+        does["reset"] = (profile.reset, "lets it out of its stop")
     for key, action in _actions(profile):
-        mover = next((name for name, command in movers.items() if _may_be(command, action)), None)
-        if mover is not None and key != f"commands.{mover}" and getattr(action, "kind", "") != "motion":
-            yield key, f"is the same request as commands.{mover}, which moves the robot"
+        same = next((one for one, (other, _) in does.items() if one != key and _may_be(other, action)), None)
+        if same is not None and getattr(action, "kind", "") != "motion" and key != "reset":
+            yield key, f"may be the same request as {same}, which {does[same][1]}"
 
 
-def _may_be(mover: Action, other: Action) -> bool:
-    """Whether `other` is what `mover` sends for some values of its parameters."""
-    return (mover.method, mover.path) == (other.method, other.path) and _fits(mover.body, other.body)
+def _may_be(one: Action, other: Action) -> bool:
+    """Whether the two may send the same, for some values of their parameters."""
+    if (one.method, one.path.partition("?")[0]) != (other.method, other.path.partition("?")[0]):
+        return False
+    return _alike(one.body, other.body)
 
 
-def _fits(template: Any, given: Any) -> bool:
-    if isinstance(template, dict) and isinstance(given, dict):
-        return template.keys() == given.keys() and all(_fits(template[key], given[key]) for key in template)
-    if isinstance(template, list) and isinstance(given, list):
-        return len(template) == len(given) and all(map(_fits, template, given))
-    if isinstance(template, str) and PLACEHOLDER.search(template):
-        pieces = [re.escape(piece) for piece in PLACEHOLDER.split(template)[::2]]
-        return not isinstance(given, dict | list) and re.fullmatch("(.+)".join(pieces), str(given)) is not None
-    return bool(template == given)
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, str) and isinstance(other, str):
+        heads = [PLACEHOLDER.split(text)[0].casefold() for text in (one, other)]
+        open_ = [bool(PLACEHOLDER.search(text)) for text in (one, other)]
+        if any(open_):
+            return heads[0].startswith(heads[1]) or heads[1].startswith(heads[0])
+    template = one if isinstance(one, str) and PLACEHOLDER.fullmatch(one) else other
+    return bool(one == other) or (isinstance(template, str) and PLACEHOLDER.fullmatch(template) is not None)
 
 
 def _body_problems(key: str, action: Action) -> Problems:
@@ -112,6 +119,11 @@ def _command_problems(profile: Profile, name: str, command: Command) -> Problems
         yield from _param_problems(f"{key}.params.{param_name}", param)
         if param_name in needed and not param.required and param.default is None:
             yield f"{key}.params.{param_name}", "stands within a path or a text; it must be required or have a default"
+    if command.kind == "stop" and command.params:
+        yield (
+            f"{key}.params",
+            'what ends a motion takes none; with parameters it does something else: class = "motion" or "config"',
+        )
     if command.kind == "read" and command.method != "GET":
         yield (
             f"{key}.class",

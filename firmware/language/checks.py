@@ -11,7 +11,7 @@ from jmespath.exceptions import JMESPathError
 from firmware.language.action_checks import action_problems
 from firmware.language.condition_checks import condition_problems, condition_sense, state_problems
 from firmware.language.equipment_checks import equipment_expressions, equipment_problems, equipment_tokens, fetches
-from firmware.language.idle_checks import idle_problems
+from firmware.language.idle_checks import idle_problems, too_slow
 from firmware.language.kind import Profile
 from firmware.language.path_checks import function_problem, path_problems
 from firmware.language.placeholders import placeholder_problems
@@ -33,8 +33,8 @@ def problems(profile: Profile) -> Problems:
     yield from _token_problems(profile)
     yield from _reply_problems(profile)
     yield from action_problems(profile)
-    yield from _rule_problems(profile)
-    yield from _rest_problems(profile)
+    in_rules = [*_rule_problems(profile), *_rest_problems(profile)]
+    yield from in_rules or too_slow(profile)  # what rests on what can be followed only where that is right
     yield from condition_problems(profile, "stop.stopped", profile.stop.stopped, set())
     if not profile.stop.stopped:
         yield "stop.stopped", "must say how a stopped robot reads; without it a stop could never be confirmed"

@@ -64,21 +64,30 @@ MOVING = frozenset({"moving", "docking"})
 
 def _already_so(profile: Profile) -> Iterator[tuple[str, str]]:
     """What would be called confirmed although nothing happened."""
-    for condition in profile.stop.stopped:
-        if "unknown" in _wanted_states(condition):
-            yield "stop.stopped", "`unknown` is every word that the map does not know; that is no proof that it stands"
-        if moving := sorted(MOVING.intersection(_wanted_states(condition))):
-            yield "stop.stopped", f"a robot that is {' or '.join(moving)} does not stand"
+    yield from _false_stops(profile)
     for name, command in profile.commands.items():
-        shown = [*command.confirm, *command.done]
+        shown, before = [*command.confirm, *command.done], set(command.states)
         if command.kind != "motion" and any(MOVING.intersection(_wanted_states(condition)) for condition in shown):
             yield f"commands.{name}.class", 'moves the robot, as its confirm says; then it is class = "motion"'
-    for name, command in profile.commands.items():
-        before = set(command.states)
         for condition in command.confirm if command.kind == "motion" and before else ():
             if condition.keys() == {MACHINE_STATE} and before <= _wanted_states(condition):
                 words = "holds before the command is sent, in every state that allows it; it would confirm a robot that does nothing"
                 yield f"commands.{name}.confirm", words
+
+
+def _false_stops(profile: Profile) -> Iterator[tuple[str, str]]:
+    state = profile.fields.get(MACHINE_STATE)
+    rules = state.rules if state else []
+    otherwise = rules[-1].value if rules and not rules[-1].when else None
+    for condition in profile.stop.stopped:
+        wanted = _wanted_states(condition)
+        if "unknown" in wanted:
+            yield "stop.stopped", "`unknown` is every word that the map does not know; that is no proof that it stands"
+        if moving := sorted(map(str, MOVING & wanted)):
+            yield "stop.stopped", f"a robot that is {' or '.join(moving)} does not stand"
+        if otherwise is not None and condition.keys() == {MACHINE_STATE} and otherwise in wanted:
+            words = f"whatever nobody has foreseen would read {otherwise}, and confirm a stop; say unknown"
+            yield f"fields.{MACHINE_STATE}.rules[{len(rules) - 1}].value", words
 
 
 def _wanted_states(condition: Condition) -> set[object]:

@@ -112,6 +112,9 @@ class Setting(Param, kw_only=True, frozen=True, forbid_unknown_fields=True):
     path: Expression
     key: Annotated[str, says("What the robot calls it in a write; empty: its name here.", "timeout_ms")] = ""
     writable: bool = True
+    tolerance: Annotated[
+        float, says("How far off a reported value still is the same, as a robot that rounds.", 0.05)
+    ] = 0.0
 
 
 class Group(Fetch, kw_only=True, frozen=True, forbid_unknown_fields=True):

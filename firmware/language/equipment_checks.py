@@ -73,6 +73,13 @@ def equipment_problems(profile: Profile) -> Iterator[tuple[str, str]]:
 def _config_problems(profile: Profile) -> Iterator[tuple[str, str]]:
     for name, group in profile.config.items():
         if group.write:
+            used = set(placeholders([group.write.path, group.write.body]))
+            if "value" in used and "key" not in used:
+                yield (
+                    f"config.{name}.write",
+                    "says $value and not of what: add $key (which is `key` of the setting, or its name)",
+                )
+                continue
             needed = {"key", "value"} if one_by_one(group.write) else {"values"}
             yield from _must_take(f"config.{name}.write", [group.write.path, group.write.body], needed, profile)
         for key, setting in group.settings.items():

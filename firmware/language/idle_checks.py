@@ -8,7 +8,7 @@ import msgspec
 from firmware.language.equipment_checks import fetches
 from firmware.language.kind import Profile
 from firmware.language.reads import Ask, Auth, Field
-from firmware.language.words import placeholders
+from firmware.language.words import MACHINE_STATE, placeholders
 
 Problems = Iterator[tuple[str, str]]
 
@@ -38,6 +38,25 @@ def _read_problems(profile: Profile) -> Problems:
     for path in profile.constants:
         if path in asked:
             yield f"constants.{path}", f"is read by {asked[path]}; say which of its values is one: {path} value"
+
+
+LIVE_FOR_AT_MOST_S, READ_AT_LEAST_EVERY_S, FROZEN_AFTER_AT_MOST_S = 20.0, 10.0, 30.0
+
+
+def too_slow(profile: Profile) -> Problems:
+    """People stand beside the machine: its state is not live when it is a minute old."""
+    for name in profile.reads_of(MACHINE_STATE) if MACHINE_STATE in profile.fields else ():
+        read = profile.reads.get(name)
+        if read is None:
+            continue
+        limits = {
+            "every_s": (read.every_s, READ_AT_LEAST_EVERY_S),
+            "live_for_s": (read.live_for_s, LIVE_FOR_AT_MOST_S),
+            "frozen_after_s": (read.frozen_after_s if read.alive else None, FROZEN_AFTER_AT_MOST_S),
+        }
+        for key, (given, most) in limits.items():
+            if given is not None and given > most:
+                yield f"reads.{name}.{key}", f"the machine state rests on it; at most {most:g} s"
 
 
 def _equipment_problems(profile: Profile) -> Problems:

@@ -53,16 +53,21 @@ def path_problems(profile: Profile) -> Problems:
     for name, group in profile.config.items():
         for key, setting in group.settings.items():
             yield from _value_problems(f"config.{name}.settings.{key}.path", setting.path)
+    yield from _time_problems(profile)
+    if _parsed(profile.replies.refused).get("type") == "literal":
+        yield "replies.refused", "is a constant; it must be true in a refusal, and in nothing else"
+
+
+def _time_problems(profile: Profile) -> Problems:
     for name, read in profile.reads.items():
-        if read.alive and _parsed(read.alive).get("type") == "literal":
-            yield f"reads.{name}.alive", "is a constant; name what changes with every fresh measurement"
+        for what in ("alive", "taken_at", "clock"):
+            if (path := getattr(read, what)) and _parsed(path).get("type") == "literal":
+                yield f"reads.{name}.{what}", "is a constant; name what changes with every fresh measurement"
     asked: dict[str, Ask] = {f"reads.{name}": read for name, read in profile.reads.items()} | fetches(profile)
     for key, ask in asked.items():
         if ask.clock and ask.clock == ask.taken_at:
             words = "is the same as `taken_at`, so that every value would be of this moment; name the robot's present time, or drop it"
             yield f"{key}.clock", words
-    if _parsed(profile.replies.refused).get("type") == "literal":
-        yield "replies.refused", "is a constant; it must be true in a refusal, and in nothing else"
 
 
 def _value_problems(key: str, path: str) -> Problems:

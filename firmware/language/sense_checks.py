@@ -83,6 +83,8 @@ def expressions(profile: Profile) -> Iterator[tuple[str, str]]:
 
 def _dead_rules(profile: Profile) -> Iterator[tuple[str, str]]:
     for name, field in profile.fields.items():
+        if len({repr(rule.value) for rule in field.rules}) == 1:
+            yield f"fields.{name}.rules", f"make {field.rules[0].value!r} of whatever the robot says"
         always = next((index for index, rule in enumerate(field.rules) if not rule.when), None)
         if always is not None and always < len(field.rules) - 1:
             yield (

@@ -37,13 +37,24 @@ WRONG = [
     ('type = "flag"', 'type = "float"', "fields.tripped.type", "Did you mean number?"),
     ('class = "motion"', 'class = "move"', "commands.go.class", "Did you mean motion?"),
     ("[stop]", '[stop]\ntoken = "amdin"', "stop.token", "Did you mean 'admin'?"),
+    ('class = "motion"', 'class = "stop"', "commands.go.params", "what ends a motion takes none"),
+    ('path = "/take"', 'path = "/r"', "setup.take", "may be the same request as reset, which lets it out of its stop"),
+    ("[commands.go]", HOME.replace('"/go"', '"/go?x=1"') + "[commands.go]", "commands.home", "the same request as commands.go"),
+    ('value = "unknown" }]', 'value = "safe" }]', "fields.machine_state.rules[2].value", "whatever nobody has foreseen"),
+    ('"/guard"', '"/guard"\nlive_for_s = 3600', "reads.guard.live_for_s", "the machine state rests on it; at most 20 s"),
+    ('"/guard"', '"/guard"\nevery_s = 600', "reads.guard.every_s", "at most 10 s"),
+    ('"/guard"', '"/guard"\ntaken_at = "`5`"', "reads.guard.taken_at", "is a constant"),
+    ("$values", "$value", "config.drive.write", "says $value and not of what"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("right", "wrong", "key", "reason"), WRONG, ids=[f"{row[2]} {row[3]}"[:60] for row in WRONG])
 def test_what_would_do_harm_or_nothing_is_refused(right: str, wrong: str, key: str, reason: str) -> None:
     assert GOOD.count(right) == 1
-    found = faults(GOOD.replace(right, wrong))
+    stop = 'stopped = [{ machine_state = "safe" }]'
+    text = GOOD.replace(STOPPED, stop) if "foreseen" in reason else GOOD
+    text = f'{text}[reset]\npath = "/r"\n' if "which lets it out" in reason else text
+    found = faults(text.replace(right, wrong))
     assert [one for one in found if one.key == key and reason in one.reason], [str(one) for one in found]
 
 
@@ -51,6 +62,21 @@ def test_a_condition_that_holds_for_every_value_is_refused() -> None:
     text = GOOD.replace(PHASE, PHASE.replace("{ from", "{ minimum = 0, maximum = 9, from"))
     (fault,) = faults(text.replace(STOPPED, "stopped = [{ phase = { near = 5, tolerance = 5 } }]"))
     assert fault.key == "stop.stopped" and "every value that phase can have" in fault.reason
+
+
+TEXTS = {
+    "other values": ('"G1 A$to"', '"G1 A9 F10"'),
+    "other letters": ('"G1 A$to"', '"g1 a9"'),
+    "both open": ('"G1 $to"', '"G1 $key$value"'),
+}
+
+
+@pytest.mark.parametrize(("moves", "other"), TEXTS.values(), ids=TEXTS)
+def test_a_text_that_moves_the_robot_is_known_under_another_name(moves: str, other: str) -> None:
+    text = GOOD.replace('{ to = "$to" }', f'{moves}\nencode = "text"')
+    drive = f'[config.pose]\npath = "/p"\nsettings.A = {{ path = "a" }}\n[config.pose.write]\npath = "/go"\nbody = {other}\n'
+    told = [one for one in faults(f'{text}{drive}encode = "text"\n') if one.key == "config.pose.write"]
+    assert any("may be the same request as commands.go" in one.reason for one in told)
 
 
 def test_an_integer_is_sent_as_one() -> None:

@@ -95,6 +95,20 @@ def test_a_stopped_robot_is_left_alone(kind: str, polling: Any) -> None:
         assert patches(lift) == 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_robot_that_somebody_else_has_stopped_is_left_alone_too(kind: str, polling: Any) -> None:
+    """Its hardware stop is pulled, and the call would be due in every state."""
+    path = Path(settings.ENV.var) / "profiles" / f"{kind}.toml"
+    path.write_text(PROFILE.replace('machine_state = "idle", lights', "lights"))
+    with Lift() as lift:
+        lift.pull_estop()
+        robot = connected(lift, kind)
+        polling()
+        until(lambda: RobotState.objects.get(robot=robot).readings.get("machine_state", [""])[0] == "estopped")
+        until(lambda: sum("settings" in request for request in lift.truth()["requests"]) > 5)
+        assert patches(lift) == 0
+
+
 def test_the_reference_in_the_docs_is_the_language_as_it_is() -> None:
     told = (ROOT / "docs" / "profile-language.md").read_text()
     assert told == reference.page(), "run: manage.py profile_language > docs/profile-language.md"

@@ -109,9 +109,32 @@ def test_a_cookie_is_not_sent_back(scripted: Scripted, client_for: MakeClient) -
 def test_a_read_is_tried_again_when_the_robot_says_not_now(
     status: int, scripted: Scripted, client_for: MakeClient
 ) -> None:
-    robot = scripted(http(b"{}", f"{status} OK", "application/json", "Retry-After: 3600"), http(STATE))
+    robot = scripted(http(b"{}", f"{status} OK", "application/json", "Retry-After: 0"), http(STATE))
     assert client_for(robot.url).read("state").values["machine_state"] == "idle"
     assert len(robot.requests) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_read_waits_as_long_as_the_robot_asks_for(status: int, scripted: Scripted, client_for: MakeClient) -> None:
+    robot = scripted(http(b"{}", f"{status} OK", "application/json", "Retry-After: 1"), http(STATE))
+    began = time.monotonic()
+    assert client_for(robot.url).read("state").values["machine_state"] == "idle"
+    assert 1 <= time.monotonic() - began < 2.5 and len(robot.requests) == 2
+
+
+@pytest.mark.parametrize("asked", ["3600", "9" * 400, "Fri, 31 Dec 2099 23:59:59 GMT"])
+def test_nobody_waits_beyond_the_deadline_whatever_a_robot_asks_for(
+    asked: str, scripted: Scripted, client_for: MakeClient
+) -> None:
+    robot = scripted(http(b"{}", "503 OK", "application/json", f"Retry-After: {asked}"), http(STATE))
+    began = time.monotonic()
+    error_of(lambda: client_for(robot.url).read("state"))
+    assert time.monotonic() - began < 1 and len(robot.requests) == 1
+
+
+def test_a_time_that_is_none_is_no_time(scripted: Scripted, client_for: MakeClient) -> None:
+    robot = scripted(http(b"{}", "503 OK", "application/json", "Retry-After: soon"), http(STATE))
+    assert client_for(robot.url).read("state").values["machine_state"] == "idle"
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

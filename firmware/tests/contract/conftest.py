@@ -215,7 +215,7 @@ def acting_proxied(may_act: None, proxy: Proxy, proxied: Subject) -> Iterator[Su
 def _at_home(subject: Subject) -> Iterator[Subject]:
     subject.come_home()
     if subject.is_stopped() and not subject.motions():
-        words = "and its profile knows no way out of it: bring it out of its stop, or mend `reset` or `stop.stopped`"
+        words = "and its profile knows no way out of it: bring it out of its stop, or mend `reset` or `stop.stopped`, which holds"
         pytest.fail(f"it is {subject.machine_state}, which reads stopped, {words}; nothing could be seen to stop it")
     yield subject
     subject.come_home()

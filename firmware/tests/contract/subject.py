@@ -84,9 +84,7 @@ class Subject:
 
     def is_stopped(self) -> bool:
         """Stopped, or in a state that a reset is there for."""
-        from_states = self.spec.reset.from_states if self.spec.reset else []
-        values = self.values()
-        return values.get(MACHINE_STATE) in from_states or conditions.hold(self.spec.stop.stopped, values)
+        return reset.in_a_stop(self.spec, self.values())
 
     # --- telling ----------------------------------------------------------------------------------------------------
     def send(self, name: str, params: dict[str, Any]) -> Command:

@@ -12,7 +12,7 @@ from firmware.client import Observation, RobotClient
 from firmware.errors import FirmwareError, NotFound, Rejected
 from firmware.language.equipment import Fetch
 from firmware.language.words import MACHINE_STATE
-from firmware.tests.contract.report import NOT_TOLD, NOTED
+from firmware.tests.contract.report import NOT_TOLD, NOTED, SEEN
 from firmware.tests.contract.subject import Subject
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,7 +128,8 @@ def test_a_read_gives_its_fields_live(read: str, subject: Subject, saw: Any) -> 
         saw("answers; nothing to read now", verdict=NOTED)
         return
     number = "1 field" if len(seen.values) == 1 else f"{len(seen.values) or 'none of its'} fields"
-    saw(f"answers {number}" + (f" in {took_ms:.0f} ms" if took_ms is not None else ""))
+    told_by_it = SEEN if seen.values else NOTED
+    saw(f"answers {number}" + (f" in {took_ms:.0f} ms" if took_ms is not None else ""), verdict=told_by_it)
     for name in seen.values:
         told = subject.told(name)
         assert told["quality"] == "live", f"{name} is {told['quality']}, {told['age_s']} s old"

@@ -46,4 +46,6 @@ def test_a_reset_leaves_the_stop(acting: Subject, saw: Any) -> None:
     document = acting.look()
     assert not document["stop"]["latched"]
     assert not acting.is_stopped(), f"it reads {acting.machine_state} again"
+    motions = [name for name, command in acting.spec.commands.items() if command.kind == "motion"]
+    assert acting.motions() or not motions, "after its reset no motion is allowed"
     saw(f"{result['detail']} ({result['elapsed_ms']:.0f} ms); still {acting.machine_state} {STAYS_S:g} s later")

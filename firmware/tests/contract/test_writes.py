@@ -34,14 +34,14 @@ def test_a_setting_is_written_read_back_and_put_back(group: str, kind: Kind, act
         return
     shown = _set(acting, group, {name: value})
     after = _values(acting, spec)
+    back = _set(acting, group, {name: before[name]})  # whatever came of it, the robot is left as it was found
     if shown:
-        assert _set(acting, group, {name: before[name]}), (
-            f"{name} is {value} now, and does not go back to {before[name]}"
-        )
+        assert back, f"{name} is {value} now, and does not go back to {before[name]}"
         saw(f"{name}: {before[name]} → {value} → {before[name]}")
     else:
-        assert f"set {group}" in kind.expect, f"{name} was set to {value}, and reads {after.get(name)}"
-        saw(f"{name} set to {value}, and reads {after.get(name)}: this robot ignores it", verdict=SAID_SO)
+        words = f"{name} was set to {value}, and reads {after.get(name)}"
+        assert f"set {group}" in kind.expect, f"{words}; put back. Where the robot rounds, say `tolerance`"
+        saw(f"{words}: this robot ignores it", verdict=SAID_SO)
 
 
 def _values(subject: Subject, spec: Group) -> dict[str, Any]:
