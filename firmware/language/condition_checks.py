@@ -39,7 +39,7 @@ def condition_sense(profile: Profile) -> Iterator[tuple[str, str]]:
         for condition in conditions:
             for name, expected in condition.items():
                 if name in profile.fields and _always(profile.fields[name], expected):
-                    yield key, f"holds for every value that {name} can have; give a smaller tolerance"
+                    yield key, f"holds for most of the values that {name} can have; give a smaller tolerance"
             if not condition and ".rules[" not in key:
                 yield key, "an empty condition holds whatever the robot says; name a field"
             for name, expected in condition.items():
@@ -128,13 +128,14 @@ def _never(field: Field, name: str, expected: Any) -> str | None:
 
 
 def _always(field: Field, expected: Any) -> bool:
-    """Whether no value of the field could be far enough off."""
+    """Whether most values of the field would do: that shows nothing."""
     if not isinstance(expected, Near) or field.minimum is None or field.maximum is None:
         return False
-    width = field.maximum - field.minimum
+    low, high, width = field.minimum, field.maximum, field.maximum - field.minimum
     if not _is_number(expected.near):
-        return expected.tolerance >= width
-    return expected.tolerance >= max(float(expected.near) - field.minimum, field.maximum - float(expected.near))
+        return expected.tolerance >= width / 2
+    near = float(expected.near)
+    return min(high, near + expected.tolerance) - max(low, near - expected.tolerance) >= width / 2
 
 
 def _out_of_range(field: Field, expected: Near) -> bool:

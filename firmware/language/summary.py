@@ -7,7 +7,7 @@ from firmware.language.actions import Action, Command, Param, Setup
 from firmware.language.equipment_checks import equipment_tokens
 from firmware.language.kind import Profile
 from firmware.language.reads import Field
-from firmware.language.words import Near
+from firmware.language.words import MACHINE_STATE, Near
 
 
 def summary(profile: Profile) -> list[str]:
@@ -173,6 +173,18 @@ def _signing_warnings(profile: Profile) -> Iterator[str]:
             yield f"reads.{name}: no field is found in it; it is asked for nothing."
 
 
+def _stop_warnings(profile: Profile) -> Iterator[str]:
+    for condition in profile.stop.stopped:
+        kinds = {profile.fields[name].type for name in condition if name in profile.fields}
+        if MACHINE_STATE not in condition and "flag" not in kinds:
+            told = ", ".join(condition)
+            yield f"stop.stopped: rests on {told} alone; is there no other time at which a moving robot reads so?"
+        for name, expected in condition.items():
+            field = profile.fields.get(name)
+            if isinstance(expected, Near) and field and None in (field.minimum, field.maximum):
+                yield f"stop.stopped: {name} has no `minimum` and `maximum`; whether {expected.tolerance:g} is little cannot be told."
+
+
 def _command_warnings(profile: Profile) -> Iterator[str]:
     for name, command in profile.commands.items():
         if not command.confirm and not command.job:
@@ -190,6 +202,7 @@ def _command_warnings(profile: Profile) -> Iterator[str]:
                 and None in (param.minimum, param.maximum)
             ):
                 yield f"commands.{name}.params.{key}: motion without `minimum` and `maximum`; any number is sent."
+    yield from _stop_warnings(profile)
     if profile.stop.token is None and any(command.token for command in profile.commands.values()):
         yield "stop.token: none, though commands have one; is the robot stopped by anybody?"
     if profile.reset is None:

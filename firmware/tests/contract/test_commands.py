@@ -48,7 +48,7 @@ def test_a_command_is_obeyed(command: str, kind: Kind, machine: Machine, acting:
         words += _its_end(ended, acting)
     if spec.kind == "motion":
         words += f", {acting.calm_down(sure=spec.observable)}"
-    saw(words, verdict=NOTED if held else SEEN)
+    saw(words, verdict=NOTED if held or "not seen" in words else SEEN)
 
 
 def _its_end(ended: Any, subject: Subject) -> str:
