@@ -23,7 +23,7 @@ from robotctl.problems import Problem
 from robotctl.tests.fixtures import until
 
 OBEYS_WITHIN_S = 5.0
-BRAKES_FOR_S = 3.0
+BRAKES_FOR_S, AT_REST = 3.0, 0.01
 
 
 @dataclass
@@ -159,10 +159,19 @@ class Subject:
             if command.kind == "stop" and document["commands"][name]["allowed"]:
                 ended = self.send(name, self.sample(name))
                 assert ended.status in ("confirmed", "acknowledged"), f"{name}: {ended.detail}"
+                self._come_to_rest()
                 return f"then {name} {ended.status}"
         result = self.press_stop()
         assert result.status == "confirmed", f"it was to be stopped, and is not: {result.detail}"
         return f"then stopped in {result.shape()['elapsed_ms']:.0f} ms"
+
+    def _come_to_rest(self) -> None:
+        """Halted is told before it has braked; wait for that where a speed is told."""
+        speeds = [name for name, field in self.spec.fields.items() if field.unit in ("m/s", "mm/s", "°/s")]
+        until_ = time.monotonic() + BRAKES_FOR_S
+        while any(abs(self.values().get(name) or 0.0) > AT_REST for name in speeds) and time.monotonic() < until_:
+            self.look(1)
+            time.sleep(0.1)
 
     def come_home(self) -> None:
         """Out of a stop and out of motion, as far as its profile knows a way."""
