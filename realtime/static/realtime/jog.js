@@ -15,7 +15,9 @@ export class JogForm extends CommandForm {
     /** @type {{id: number|null, timer: number}|null} the press under way */
     this.press = null;
     this.field = this.fields.get(this.spec.hold.speed);
+    Object.assign(this.field.param, { minimum: 0 }); // the buttons say the direction
     this.field.input.min = 0;
+    this.field.complain("");
     this.field.input.value ||= this.spec.hold.example;
     this.back = this.holdButton("◀ hold", "Jog backward", -1);
     this.forth = this.holdButton("hold ▶", "Jog forward", 1);
