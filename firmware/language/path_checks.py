@@ -74,5 +74,7 @@ def _value_problems(key: str, path: str) -> Problems:
     kind = _parsed(path).get("type")
     if kind == "literal":
         yield key, "is a constant, and no reading; name where the robot says it"
+    elif kind == "or_expression" and _parsed(path)["children"][-1].get("type") == "literal":
+        yield key, "may come to a constant, which is no reading; where the robot says nothing, nothing is shown"
     elif kind in LISTS:
         yield key, f"finds a list, never one value; take one of it: {path} | [0]"

@@ -18,6 +18,7 @@ WRONG = [
     ('path = "/take"', 'path = "/go"\nbody = { to = 5 }', "setup.take", "the same request as commands.go"),
     ('path = "phase" }', 'path = "`3`" }', "fields.phase.from[0].path", "is a constant, and no reading"),
     ('path = "phase" }', 'path = "a[?n==\'x\'].v" }', "fields.phase.from[0].path", "take one of it: a[?n=='x'].v | [0]"),
+    ('path = "phase" }', 'path = "a || `5`" }', "fields.phase.from[0].path", "may come to a constant"),
     ('path = "phase" }', 'path = "fist(a)" }', "fields.phase.from[0].path", "there is no function fist()"),
     ('path = "phase" }', 'path = "to_number()" }', "fields.phase.from[0].path", "to_number() takes 1 argument, not 0"),
     ('"/guard"', '"/guard"\ntaken_at = "t"\nclock = "t"', "reads.guard.clock", "the same as `taken_at`"),
