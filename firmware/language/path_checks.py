@@ -74,7 +74,12 @@ def _value_problems(key: str, path: str) -> Problems:
     kind = _parsed(path).get("type")
     if kind == "literal":
         yield key, "is a constant, and no reading; name where the robot says it"
-    elif kind == "or_expression" and _parsed(path)["children"][-1].get("type") == "literal":
+    elif kind == "or_expression" and _is_constant(_parsed(path)["children"][-1]):
         yield key, "may come to a constant, which is no reading; where the robot says nothing, nothing is shown"
     elif kind in LISTS:
         yield key, f"finds a list, never one value; take one of it: {path} | [0]"
+
+
+def _is_constant(node: dict[str, Any]) -> bool:
+    """A literal that is a value; null says that nothing is told."""
+    return node.get("type") == "literal" and node.get("value") is not None
