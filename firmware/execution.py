@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import JournalEntry
-from firmware import jobs, orders, quiet, readback, recorder, reset, resolution, state, stopping, threads
+from firmware import control, jobs, orders, quiet, readback, recorder, reset, resolution, state, stopping, threads
 from firmware.client import Observation, Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.language.actions import Job
-from firmware.models import Command, CommandStatus
+from firmware.models import Command, CommandStatus, RobotState
 from firmware.orders import Look, Order
 from firmware.telling import tell as tell
 from robotctl.problems import Problem
@@ -110,7 +110,17 @@ def _begin(command: Command) -> bool:
         detail = "The robot was stopped before the command was sent."
         end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail=detail)
         return False
+    if command.kind == "motion" and (taken := _taken_over(command, now)):
+        end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="lease_held", detail=taken)
+        return False
     return command.advance(CommandStatus.ACCEPTED, CommandStatus.SENDING, sent_at=now, attempts=1)
+
+
+def _taken_over(command: Command, now: datetime) -> str | None:
+    """Who holds control now, if that is somebody else than whoever asked; control may have been broken since."""
+    row = RobotState.objects.get(robot=command.robot)
+    held = command.requested_by_id is not None and row.leased_to_another(command.requested_by_id, now)
+    return control.words(row) if held else None
 
 
 def _not_acknowledged(

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import JournalEntry, User
-from firmware import control
+from firmware import control, execution
 from firmware.models import Command, RobotState
 from robotctl.tests.fixtures import look, until
 
@@ -137,3 +137,15 @@ def test_of_many_who_reach_for_it_at_once_one_gets_it(api: Any, robots: Any, dav
     assert set(Command.objects.values_list("requested_by__username", flat=True)) == {holder}
     assert statuses.count(201) == Command.objects.count() >= 1
     assert verbs().count("lease.taken") == 1
+
+
+def test_control_that_was_broken_before_the_command_went_out_cancels_it(api: Any, robots: Any, people: Any) -> None:
+    """Accepted for alice; erin has control by the time that it would be sent."""
+    robot, simulator = robots()
+    api("erin").post("/api/v1/robots/oht-01/lease/")
+    about = {"kind": "motion", "params": {"target_m": 90.0}, "deadline_at": timezone.now() + timedelta(seconds=10)}
+    command = Command.objects.create(robot=robot, name="move", requested_by=people["alice"], **about)
+    execution.run(command.pk)
+    command.refresh_from_db()
+    assert (command.status, command.code) == ("cancelled", "lease_held") and "erin holds control" in command.detail
+    assert simulator.truth()["bodies_received"] == 0
