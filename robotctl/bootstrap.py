@@ -196,7 +196,8 @@ def test(arguments: list[str]) -> NoReturn:
     together = ["-m", "pytest", "-n", "2", *arguments]
     codes = {follow("fast tests", *together, "-m", "not system and not browser")}
     if postgres_answers():
-        codes.add(follow("the same on PostgreSQL", *together, "-m", ON_POSTGRES, DATABASE_URL=POSTGRES))
+        without = "--ignore=firmware/tests/contract"  # it is about robots, and takes its time
+        codes.add(follow("the same on PostgreSQL", *together, "-m", ON_POSTGRES, without, DATABASE_URL=POSTGRES))
     elif os.environ.get("CI"):
         print(f"PostgreSQL does not answer at {POSTGRES}.")
         codes.add(1)
