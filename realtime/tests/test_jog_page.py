@@ -34,6 +34,13 @@ def at_rest(console: Any) -> bool:
     return bool(truth(console)["state"] == "IDLE" and truth(console)["speed_mps"] == 0)
 
 
+def last_command(console: Any) -> dict[str, Any]:
+    found: dict[str, Any] = console.system.call("viewer", "GET", f"robots/{ROBOT}/commands/?page_size=1").json()[
+        "results"
+    ][0]
+    return found
+
+
 def way(console: Any) -> str:
     return "Jog forward" if truth(console)["position_m"] < 50 else "Jog backward"
 
@@ -71,6 +78,9 @@ def test_a_web_process_that_goes_ends_it(robot_page: Page, console: Any) -> None
     robot_page.get_by_label(way(console)).hover()
     robot_page.mouse.down()
     until(lambda: truth(console)["state"] == "MOVE", timeout_s=5)
+    until(
+        lambda: last_command(console)["status"] == "confirmed", timeout_s=5
+    )  # an unanswered motion would hold up stops
     assert console.web is not None
     console.web.kill()
     console.web.wait(10)
