@@ -25,6 +25,7 @@ BEGINS_WITHIN = timedelta(seconds=2)  # until the first sign
 LOOK_EVERY_S = 0.1
 DATABASE_WITHIN_S = 0.7
 HALT_WITHIN = timedelta(seconds=10)
+NOTHING_BEGAN = (CommandStatus.CANCELLED, CommandStatus.EXPIRED, CommandStatus.REJECTED)
 
 log = structlog.get_logger(__name__)
 _watchers = ThreadPoolExecutor(32, thread_name_prefix="jog")
@@ -112,8 +113,9 @@ def _bring_to_rest(command: Command, why: str) -> None:
     detail = f"It was let go before it was sent: {why}."
     execution.end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="released", detail=detail)
     command.refresh_from_db()
-    if command.status == CommandStatus.CANCELLED or hold is None:
-        return
+    never_began = command.status in NOTHING_BEGAN or (command.status == CommandStatus.FAILED and not command.sent_at)
+    if never_began or hold is None:
+        return  # to halt, and failing that to stop, a robot that was told nothing would latch it for no reason
     if RobotState.objects.filter(robot=command.robot, stop_latched=True).exists():
         return  # a stop is the stronger
     halt = _halt(command, hold.release, f"{command} was let go: {why}")

@@ -150,3 +150,16 @@ def test_a_command_that_is_not_held_takes_no_sign(robots: Any, api: Any) -> None
     command = api("alice").send("oht-01", "move", {"target_m": 20.0}, wait_s=8).json()["id"]
     assert beat(api, command).json()["code"] == "not_held"
     look(robot)
+
+
+@pytest.mark.parametrize(("fault", "status"), [("deny", "rejected"), ("refuse", "failed")])
+def test_a_jog_that_never_began_halts_and_stops_nobody(fault: str, status: str, robots: Any, api: Any) -> None:
+    """The robot said no, or could not be reached: letting go of the button must not latch a stop on it."""
+    _, simulator = robots()
+    simulator.fault(fault)
+    answer = api("alice").send("oht-01", "jog", {"speed_mps": 0.3}, wait_s=8).json()
+    assert answer["status"] == status
+    api("alice").post(url(f"commands/{answer['id']}/release/"))
+    assert Command.objects.get(name="jog").released_at is not None
+    assert not Command.objects.filter(name="halt").exists()
+    assert not RobotState.objects.get().stop_latched
