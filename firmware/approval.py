@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import commands, drift, gate, orders, presence, profile
+from firmware import commands, drift, gate, orders, presence, profile, waiting
 from firmware.errors import BadProfile
 from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, CommandStatus, Robot, RobotState
@@ -42,6 +42,7 @@ def _accept(command: Command, user: User, reason: str) -> None:
             by = command.requested_by.get_username() if command.requested_by else ""
             group, values = command.params["group"], command.params["values"]
             drift.desire(command.robot, group, values, by=by, reason=command.reason)
+        waiting.count(command.robot_id)
         tell("command.approved", command, outcome=Outcome.OK, data={"approved_by": user.get_username(), "note": reason})
         transaction.on_commit(lambda: commands.running.start(command.pk))
 
@@ -78,8 +79,7 @@ def ask_for_reset(robot: Robot, user: User, *, reason: str) -> Command:
     now = timezone.now()
     with transaction.atomic():
         RobotState.objects.select_for_update(of=("self",)).get(robot=robot)
-        waiting = Command.objects.filter(robot=robot, kind=RESET, ended_at=None).exists()
-        if waiting:
+        if Command.objects.filter(robot=robot, kind=RESET, ended_at=None).exists():
             raise Problem(409, "duplicate", "A reset of this robot is waiting for a second person already.")
         command = Command.objects.create(
             robot=robot,
@@ -92,5 +92,6 @@ def ask_for_reset(robot: Robot, user: User, *, reason: str) -> Command:
             created_at=now,
             deadline_at=now + gate.APPROVED_WITHIN,
         )
+        waiting.count(robot.pk)
         tell("command.awaiting_approval", command, outcome=Outcome.OK)
     return command

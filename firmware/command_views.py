@@ -61,6 +61,17 @@ class RobotCommands(generics.ListAPIView[Command]):
 
 def accepted(request: Request, robot: Robot, name: str, params: Any, wanted: dict[str, Any]) -> Response:
     """Send a command, wait for it as long as was asked, and answer with its row. Raises Problem."""
+    key = idempotency_key(request, robot, name, params, wanted)
+    command, new = commands.submit(
+        robot, signed_in(request), name=name, params=params, reason=wanted["reason"], key=key
+    )
+    commands.running.wait(command.pk, wanted["wait_s"])
+    command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
+    return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+
+
+def idempotency_key(request: Request, robot: Robot, name: str, params: Any, wanted: dict[str, Any]) -> str | None:
+    """The request's key. Raises Problem 400 where an API token's is missing."""
     key = request.headers.get("Idempotency-Key") or wanted.get("idempotency_key")
     if key is None and by_token(request):
         problem = Problem(
@@ -71,12 +82,7 @@ def accepted(request: Request, robot: Robot, name: str, params: Any, wanted: dic
         )
         with commands.refusals(robot, name, params):
             raise problem
-    command, new = commands.submit(
-        robot, signed_in(request), name=name, params=params, reason=wanted["reason"], key=key and key[:200]
-    )
-    commands.running.wait(command.pk, wanted["wait_s"])
-    command = Command.objects.select_related("robot", "requested_by").get(pk=command.pk)
-    return Response(state.command_shape(command), status=status.HTTP_201_CREATED if new else status.HTTP_200_OK)
+    return key and key[:200]
 
 
 def _command_wanted(request: Request, slug: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import msgspec
 from django.db import transaction
@@ -14,16 +14,17 @@ from rest_framework import exceptions
 
 from accounts import context, journal, permissions
 from accounts.models import User
-from firmware import execution, gate, jog, orders, presence, profile, threads
+from firmware import execution, gate, jog, orders, presence, profile, threads, waiting
 from firmware.errors import BadProfile
 from firmware.language.kind import Profile
-from firmware.models import Command, CommandStatus, Robot, RobotState
+from firmware.models import Command, CommandStatus, Robot, RobotState, Sequence
 from firmware.orders import Order
 from firmware.telling import tell
 from robotctl import problems
 from robotctl.problems import Problem
 
 KEY_LIVES = timedelta(hours=24)
+K = TypeVar("K", Command, Sequence)
 Outcome = journal.Outcome
 
 
@@ -59,49 +60,52 @@ def _accept(
     now = timezone.now()
     with transaction.atomic():
         row = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site").get(robot=robot)
-        if (earlier := _same_key(robot, user, key, digest)) is not None:
+        if (earlier := same_key(Command, robot, user, key, digest)) is not None:
             return earlier, False
-        gate.require(row, user, spec, name, order, now)
-        command = Command.objects.create(
-            robot=robot,
-            name=name,
-            kind=order.kind,
-            params=order.params,
-            reason=reason,
-            requested_by=user,
-            carrier=presence.me(),
-            hold_until=now + jog.BEGINS_WITHIN if order.hold else None,
-            status=CommandStatus.AWAITING_APPROVAL if order.approval else CommandStatus.ACCEPTED,
-            request_id=context.current().request_id,
-            idempotency_key=key,
-            body_digest=digest,
-            created_at=now,
-            deadline_at=now + (gate.APPROVED_WITHIN if order.approval else timedelta(seconds=order.deadline_s)),
-        )
-        tell(f"command.{command.status}", command, outcome=Outcome.OK)
-        if order.hold:
-            transaction.on_commit(lambda: jog.watch(command))
-        if not order.approval:
-            transaction.on_commit(lambda: running.start(command.pk))
+        command = place(row, user, spec, name, order, now, reason=reason, idempotency_key=key, body_digest=digest)
     return command, True
 
 
-def _same_key(robot: Robot, user: User, key: str | None, digest: str) -> Command | None:
-    """The command that this idempotency key has made already. Raises 409 `duplicate` when it was another."""
+def place(row: RobotState, user: User, spec: Profile, name: str, order: Order, now: datetime, **about: Any) -> Command:
+    """Write one order down, if nothing forbids it, and start it on commit. `row` is locked by the caller. Raises Problem."""
+    gate.require(row, user, spec, name, order, now)
+    command = Command.objects.create(
+        robot=row.robot,
+        name=name,
+        kind=order.kind,
+        params=order.params,
+        requested_by=user,
+        carrier=presence.me(),
+        hold_until=now + jog.BEGINS_WITHIN if order.hold else None,
+        status=CommandStatus.AWAITING_APPROVAL if order.approval else CommandStatus.ACCEPTED,
+        request_id=context.current().request_id,
+        created_at=now,
+        deadline_at=now + (gate.APPROVED_WITHIN if order.approval else timedelta(seconds=order.deadline_s)),
+        **about,
+    )
+    if order.approval:
+        waiting.count(row.robot_id)
+    tell(f"command.{command.status}", command, outcome=Outcome.OK)
+    if order.hold:
+        transaction.on_commit(lambda: jog.watch(command))
+    if not order.approval:
+        transaction.on_commit(lambda: running.start(command.pk))
+    return command
+
+
+def same_key(model: type[K], robot: Robot, user: User, key: str | None, digest: str) -> K | None:
+    """What this idempotency key has made already. Raises 409 `duplicate` when it was something else."""
     if key is None:
         return None
-    earlier = (
-        Command.objects.select_related("robot", "requested_by")
-        .filter(robot=robot, requested_by=user, idempotency_key=key)
-        .first()
-    )
+    known = model._default_manager.select_related("robot", "requested_by")
+    earlier = known.filter(robot=robot, requested_by=user, idempotency_key=key).first()
     if earlier is None:
         return None
     if earlier.created_at < timezone.now() - KEY_LIVES:
-        Command.objects.filter(pk=earlier.pk).update(idempotency_key=None)
+        model._default_manager.filter(pk=earlier.pk).update(idempotency_key=None)
         return None
     if earlier.body_digest != digest:
-        raise Problem(409, "duplicate", "This Idempotency-Key was used for another command in the last 24 hours.")
+        raise Problem(409, "duplicate", "This Idempotency-Key was used for another one in the last 24 hours.")
     return earlier
 
 

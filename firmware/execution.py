@@ -9,16 +9,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import journal
-from accounts.models import JournalEntry
-from firmware import control, jobs, orders, quiet, readback, recorder, reset, resolution, state, stopping, threads
-from firmware.client import Observation, Reply, RobotClient
+from firmware import control, following, orders, quiet, readback, recorder, reset, resolution, state, stopping, threads
+from firmware.client import Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
+from firmware.ending import end
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
-from firmware.language.actions import Job
 from firmware.models import Command, CommandStatus, RobotState
 from firmware.orders import Look, Order
-from firmware.telling import tell as tell
+from firmware.telling import tell
 from robotctl.problems import Problem
 
 Outcome = journal.Outcome
@@ -173,16 +172,22 @@ def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Re
             return
         data = {"http_status": reply.status, "message": reply.message}
         tell("command.acknowledged", command, outcome=Outcome.OK, data=data)
-    if order.job is not None and not _works_at_it(command, order, order.job, client, reply):
+    if order.job is not None and not following.named(command, order.job, reply):
+        return
+    watch(command, order, client, said=reply.message or repr(reply.status))
+
+
+def watch(command: Command, order: Order, client: RobotClient, *, said: str) -> None:
+    """The robot has answered: see whether it obeys, and end the command by that."""
+    if order.job is not None and not following.begins(command, order, order.job, client):
         return
     look = readback.watch(order, client) if order.look else Look([], True, True)
     if look.shown:
         shows = "state shows that it obeys" if order.look else "own job shows that it works at it"
         _confirmed(command, CommandStatus.ACKNOWLEDGED, f"The robot's {shows}.", seen=look.seen)
-        if order.job is not None and (name := jobs.named(order.job, reply)):
-            threads.start(threads.jobs, _see_through, command.pk, client, order.job, name)
+        if order.job is not None:
+            threads.start(threads.jobs, following.to_its_end, command.pk, client, order.job)
     elif look.heard:
-        said = reply.message or repr(reply.status)
         detail = f"The robot answered {said}, but its state did not follow within {order.confirm_within_s:g} s."
         if order.holds_s:
             detail += f" It must still hold after {order.holds_s:g} s."
@@ -192,79 +197,5 @@ def _acknowledged(command: Command, order: Order, client: RobotClient, reply: Re
         end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
 
 
-def _works_at_it(command: Command, order: Order, job: Job, client: RobotClient, reply: Reply) -> bool:
-    """Whether the job that the robot named has begun; ends the command when it has not."""
-    name = jobs.named(job, reply)
-    if name is None:
-        detail = "The robot's answer names no job. What it does is unknown; look at its state."
-        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="bad_reply", detail=detail)
-        return False
-    within_s = order.confirm_within_s
-    stage = jobs.follow(client, job, name, within_s=within_s, until=("working", "done", "failed"))
-    if stage.name in ("working", "done"):
-        return True
-    if stage.name == "failed":
-        detail = f"The robot's job {name} failed. {stage.why}".strip()
-        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.FAILED, code="job_failed", detail=detail)
-    elif stage.name == "waiting":
-        detail = f"The robot's job {name} was not begun within {within_s:g} s; it may begin yet. Look at its state."
-        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="job_waiting", detail=detail)
-    else:
-        detail = f"The robot's job {name} cannot be asked for. {stage.why} Look at its state."
-        end(command, CommandStatus.ACKNOWLEDGED, CommandStatus.OUTCOME_UNKNOWN, code="unreadable", detail=detail)
-    return False
-
-
-def _see_through(command_id: int, client: RobotClient, job: Job, name: str) -> None:
-    """Follow the job of a confirmed command to its end, and write that down. Runs on a thread of its own."""
-    stage = jobs.follow(client, job, name, within_s=job.follow_s, until=("done", "failed"))
-    with transaction.atomic():
-        command = Command.objects.select_related("robot").get(pk=command_id)
-        if stage.name == "done":
-            if Command.objects.filter(pk=command_id, done_at=None).update(done_at=timezone.now()) == 1:
-                tell("command.done", command, outcome=Outcome.OK, data={"job": name})
-            return
-        failed = stage.name == "failed"
-        how = "failed" if failed else "was followed no further"
-        detail = f"The robot began; then its job {name} {how}. {stage.why}".strip()[:500]
-        Command.objects.filter(pk=command_id).update(code="job_failed" if failed else None, detail=detail)
-        outcome = Outcome.FAILED if failed else Outcome.UNKNOWN
-        tell("command.job_failed", command, outcome=outcome, data={"job": name, "stage": stage.name, "why": stage.why})
-
-
 def _confirmed(command: Command, expected: str, detail: str, **changes: Any) -> None:
     end(command, expected, CommandStatus.CONFIRMED, detail=detail, **changes)
-
-
-def end(
-    command: Command,
-    expected: str,
-    status: str,
-    *,
-    seen: list[Observation] | None = None,
-    data: dict[str, Any] | None = None,
-    **changes: Any,
-) -> None:
-    """End a command: its row, the readings that show why, and the journal, in one transaction."""
-    now = timezone.now()
-    if "detail" in changes:
-        changes["detail"] = changes["detail"][:500]
-    with recorder.changing([command.robot_id] if seen else []) as rows:
-        told: list[JournalEntry] = []
-        if not command.advance(expected, status, ended_at=now, **changes):
-            return
-        for observation in seen or []:
-            told += recorder.apply(rows[command.robot_id], recorder.Contact.seen(command.robot_id, observation))
-        tell(
-            f"command.{status}",
-            command,
-            outcome=_outcome(status),
-            data={"code": command.code, "detail": command.detail, **(data or {})},
-        )
-        journal.record_all(told)
-
-
-def _outcome(status: str) -> str:
-    if status in (CommandStatus.CONFIRMED, CommandStatus.ACKNOWLEDGED):
-        return Outcome.OK
-    return Outcome.UNKNOWN if status == CommandStatus.OUTCOME_UNKNOWN else Outcome.FAILED

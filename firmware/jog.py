@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import User
-from firmware import control, execution, presence, profile, stop, threads
+from firmware import control, ending, execution, presence, profile, stop, threads
 from firmware.language.actions import Hold
 from firmware.models import Command, CommandStatus, RobotState
 from firmware.telling import tell
@@ -111,7 +111,7 @@ def _bring_to_rest(command: Command, why: str) -> None:
     """Halt it; if the robot does not show that it halts, stop it."""
     hold = hold_of(command)
     detail = f"It was let go before it was sent: {why}."
-    execution.end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="released", detail=detail)
+    ending.end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="released", detail=detail)
     command.refresh_from_db()
     never_began = command.status in NOTHING_BEGAN or (command.status == CommandStatus.FAILED and not command.sent_at)
     if never_began or hold is None:

@@ -13,8 +13,11 @@ from django.utils import timezone
 
 from firmware import credentials, network, parameters, profile
 from firmware.breaker import Breaker
+from firmware.equipment_models import DesiredSetting as DesiredSetting
+from firmware.equipment_models import Equipment as Equipment
 from firmware.poll_models import Poller as Poller
 from firmware.poll_models import PollLease as PollLease
+from firmware.sequence_models import Sequence as Sequence
 from firmware.statuses import CommandStatus as CommandStatus
 from firmware.statuses import StopStatus as StopStatus
 from robotctl.problems import Problem
@@ -145,6 +148,8 @@ class RobotState(models.Model):
     lease_holder = models.CharField(max_length=150, blank=True)
     lease_since = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
+    sequence = models.JSONField(null=True)  # the one that runs now: see sequences.summary
+    approvals_waiting = models.IntegerField(default=0)
 
     stop_latched = models.BooleanField(default=False)
     stop_status = models.CharField(max_length=14, null=True, choices=StopStatus.choices)  # noqa: DJ001 - null: no stop
@@ -201,42 +206,6 @@ class Transition(models.Model):
         return f"{self.robot_id}: {self.old} → {self.new}"
 
 
-class Equipment(models.Model):
-    """A part of a robot as it last told it: its modules, one module's registers, a scan, a group of settings."""
-
-    robot = models.ForeignKey(Robot, on_delete=models.CASCADE, related_name="equipment")
-    part = models.CharField(max_length=120)
-    document = models.JSONField(default=dict)
-    observed_at = models.DateTimeField(null=True)
-    asked_at = models.DateTimeField(null=True)
-    error = models.CharField(max_length=300, blank=True)
-    error_code = models.CharField(max_length=40, blank=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["robot", "part"], name="one_row_per_part")]
-
-    def __str__(self) -> str:
-        return f"{self.part} of {self.robot_id}"
-
-
-class DesiredSetting(models.Model):
-    """What somebody wants a setting to be; where the robot reports another value, it has drifted."""
-
-    robot = models.ForeignKey(Robot, on_delete=models.CASCADE, related_name="desired_settings")
-    group = models.CharField(max_length=60)
-    name = models.CharField(max_length=60)
-    value = models.JSONField()
-    by = models.CharField(max_length=150)
-    at = models.DateTimeField()
-    reason = models.CharField(max_length=500, blank=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["robot", "group", "name"], name="one_desire_per_setting")]
-
-    def __str__(self) -> str:
-        return f"{self.group}.{self.name} = {self.value!r}"
-
-
 class Command(models.Model):
     """One request to one robot, and what became of it. Every step is one conditional update and one journal row."""
 
@@ -260,6 +229,9 @@ class Command(models.Model):
     done_at = models.DateTimeField(null=True)
     attempts = models.IntegerField(default=0)
     carrier = models.CharField(max_length=150, blank=True, help_text="The process that carries it out: see presence.")
+    job = models.CharField(max_length=200, blank=True, help_text="The robot's own name for what it does.")
+    sequence = models.ForeignKey(Sequence, null=True, on_delete=models.PROTECT, related_name="commands")
+    step = models.IntegerField(null=True)
     hold_until = models.DateTimeField(null=True)  # of a hold-to-run: let go when this has passed
     released_at = models.DateTimeField(null=True)
     approved_at = models.DateTimeField(null=True)

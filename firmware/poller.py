@@ -17,7 +17,20 @@ import structlog
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from firmware import jog, leases, presence, profile, quiet, reconciliation, recorder, setup, spooling, stop, threads
+from firmware import (
+    jog,
+    leases,
+    presence,
+    profile,
+    quiet,
+    reconciliation,
+    recorder,
+    sequences,
+    setup,
+    spooling,
+    stop,
+    threads,
+)
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, Busy, FirmwareError
@@ -148,6 +161,7 @@ class PollLoop:
             for row in rows:
                 self._follow(row)
         self._give_standing_orders(row.robot_id for row in rows)
+        _go_on_with_sequences(rows)
         for row in rows:
             if (schedule := self.schedules.get(row.robot_id)) is not None:
                 setup.make_due(schedule.robot, schedule.client, row)
@@ -227,6 +241,7 @@ class PollLoop:
         recorder.look_at_modes(robots)
         reconciliation.take_over(robots)
         reconciliation.end_unapproved(robots)
+        _go_on_with_sequences(rows)
 
     def _wire(self, robot: Robot) -> None:
         """Give the robot a schedule, or a new one when its wiring has changed."""
@@ -266,6 +281,11 @@ def _record_whole_or_one_by_one(batch: list[Contact]) -> list[RobotState]:
         except Exception:
             log.exception("poll.contact_crashed", robot_id=contact.robot_id)
     return list(rows.values())
+
+
+def _go_on_with_sequences(rows: list[RobotState]) -> None:
+    if robot_ids := [row.robot_id for row in rows if row.sequence is not None]:
+        threads.start(threads.commands, sequences.go_on, robot_ids)
 
 
 def _stop_stands(row: RobotState) -> bool:

@@ -3,19 +3,19 @@
 What a dead process had sent is not sent again: the robot is read, and its state tells what came of it, or nobody knows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 import structlog
 from django.utils import timezone
 
-from firmware import execution, orders, presence, readback, resolution, threads
-from firmware.client import Observation
+from firmware import ending, execution, following, orders, presence, readback, resolution, threads
+from firmware.client import Observation, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile
 from firmware.models import Command, CommandStatus
-from firmware.orders import Look
+from firmware.orders import Look, Order
 from robotctl.problems import Problem
 
 ABANDONED_AFTER = timedelta(seconds=45)  # past every time-out and read-back window; for processes on other machines
@@ -32,10 +32,10 @@ def end_unapproved(robot_ids: Iterable[int]) -> None:
     )
     for command in late.select_related("robot"):
         detail = "No second person agreed to it in time."
-        execution.end(command, command.status, CommandStatus.EXPIRED, code="not_approved", detail=detail)
+        ending.end(command, command.status, CommandStatus.EXPIRED, code="not_approved", detail=detail)
 
 
-def take_over(robot_ids: Iterable[int]) -> None:
+def take_over(robot_ids: Collection[int]) -> None:
     """Find the commands whose process is gone, and see to each, once."""
     open_ = Command.objects.filter(robot_id__in=set(robot_ids), ended_at=None)
     for command in open_.exclude(status=CommandStatus.AWAITING_APPROVAL).select_related("robot"):
@@ -46,32 +46,41 @@ def take_over(robot_ids: Iterable[int]) -> None:
             if mine == 1:  # of several poll processes one takes it
                 log.warning("command.taken_over", command=command.pk, status=command.status)
                 threads.start(threads.commands, see_to, command)
+    following.take_over(robot_ids)
 
 
 def _end_unread(command: Command, seen: list[Observation] | None = None) -> None:
     if command.status == CommandStatus.ACCEPTED:
-        execution.end(command, command.status, CommandStatus.EXPIRED, code="expired", detail=UNSENT)
+        ending.end(command, command.status, CommandStatus.EXPIRED, code="expired", detail=UNSENT)
     else:
         unknown = CommandStatus.OUTCOME_UNKNOWN
-        execution.end(command, command.status, unknown, code="abandoned", detail=UNKNOWN, seen=seen)
+        ending.end(command, command.status, unknown, code="abandoned", detail=UNKNOWN, seen=seen)
 
 
 def see_to(command: Command) -> None:
-    """End it honestly: unsent, shown by the robot, or unknown."""
+    """End it honestly: unsent, shown by the robot, or unknown. A job that the robot has named is asked for by its name."""
+    if command.status == CommandStatus.ACKNOWLEDGED and command.job and (found := _order(command)) is not None:
+        execution.watch(command, *found, said="before its process went away")
+        return
     look = _look(command) if command.status != CommandStatus.ACCEPTED else Look([], False, False)
     if look.shown and not resolution.told_since(command):
         detail = "Its process went away while the robot was asked; the robot's state shows that it obeys."
-        execution.end(command, command.status, CommandStatus.CONFIRMED, detail=detail, seen=look.seen)
+        ending.end(command, command.status, CommandStatus.CONFIRMED, detail=detail, seen=look.seen)
     else:
         _end_unread(command, look.seen)
 
 
 def _look(command: Command) -> Look:
     """Read the robot, if anything that it reports could show what came of this."""
-    nothing = Look([], False, False)
+    order, client = _order(command) or (None, None)
+    if order is None or client is None or order.look is None or order.job is not None:
+        return Look([], False, False)
+    return readback.watch(order, client)
+
+
+def _order(command: Command) -> tuple[Order, RobotClient] | None:
     try:
         client = client_for(command.robot)
-        order = orders.order(client.profile, command.name, command.params)
+        return orders.order(client.profile, command.name, command.params), client
     except (BadProfile, Unreadable, Problem):
-        return nothing
-    return readback.watch(order, client) if order.look is not None and order.job is None else nothing
+        return None

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import User
-from firmware import readback
+from firmware import readback, waiting
 from firmware.client import RobotClient
 from firmware.models import Command, CommandStatus
 from firmware.orders import Order
@@ -23,6 +23,8 @@ def cancel(command: Command, *, reason: str) -> None:
         for status in UNSENT:
             detail = reason or "Taken back before it was sent."
             if command.advance(status, CommandStatus.CANCELLED, code="cancelled", detail=detail, ended_at=now):
+                if status == CommandStatus.AWAITING_APPROVAL:
+                    waiting.count(command.robot_id)
                 tell("command.cancelled", command, outcome=Outcome.OK, data={"detail": detail})
                 return
     command.refresh_from_db()

@@ -115,6 +115,8 @@ def _head(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> dict[s
         "machine_state": reading(robot, row, spec, MACHINE_STATE, now),
         "stop": stop_shape(row),
         "lease": lease_shape(row, now),
+        "sequence": row.sequence,
+        "approvals_waiting": row.approvals_waiting,
         "link": {
             "score": link_shape(robot, row, spec, now)["score"],
             "breaker": link.breaker_shape(row.breaker, now),
@@ -223,6 +225,9 @@ def command_shape(command: Command) -> dict[str, Any]:
         "ended_at": iso(command.ended_at),
         "done_at": iso(command.done_at),
         "attempts": command.attempts,
+        "job": command.job or None,
+        "sequence": command.sequence_id,
+        "step": command.step,
         "approved_by": command.approved_by or None,
         "approved_at": iso(command.approved_at),
         "resolved": {"at": iso(command.resolved_at), "by": command.resolved_by or None, "note": command.resolution}

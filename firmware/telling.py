@@ -10,6 +10,8 @@ def tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | No
     shape = {"command": command.pk, "name": command.name, "params": command.params, "status": command.status}
     if command.ended_at is None:
         shape["deadline_at"] = journal.iso(command.deadline_at)
+    if command.sequence_id is not None:
+        shape |= {"sequence": command.sequence_id, "step": command.step}
     journal.record(
         verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {})
     )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from firmware import access, command_views, equipment_views, lease_views, link_views, stop_views, views
+from firmware import access, command_views, equipment_views, lease_views, link_views, sequence_views, stop_views, views
 
 urlpatterns = [
     path("robots/", views.Robots.as_view(), name="robots"),
@@ -15,6 +15,9 @@ urlpatterns = [
     path("robots/<slug:slug>/link/reset/", link_views.LinkReset.as_view(), name="robot-link-reset"),
     path("robots/<slug:slug>/link/test/", link_views.LinkTest.as_view(), name="robot-link-test"),
     path("robots/<slug:slug>/commands/", command_views.RobotCommands.as_view(), name="robot-commands"),
+    path("robots/<slug:slug>/sequences/", sequence_views.RobotSequences.as_view(), name="robot-sequences"),
+    path("sequences/<int:pk>/", sequence_views.SequenceDetail.as_view(), name="sequence"),
+    path("sequences/<int:pk>/cancel/", sequence_views.SequenceCancel.as_view(), name="sequence-cancel"),
     # without the slash as well: a redirect would turn the POST into a GET, and nothing would stop
     path("robots/<slug:slug>/stop", stop_views.StopRobot.as_view()),
     path("stop", stop_views.StopAll.as_view()),

@@ -9,6 +9,7 @@ from rest_framework import exceptions, status
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 TITLES = {
     400: "Invalid",
@@ -88,7 +89,8 @@ def _flatten(detail: Any, prefix: str = "") -> dict[str, list[str]]:
     if isinstance(detail, dict):
         flat: dict[str, list[str]] = {}
         for name, value in detail.items():
-            flat |= _flatten(value, f"{prefix}.{name}" if prefix else str(name))
+            inner = prefix if name == api_settings.NON_FIELD_ERRORS_KEY else f"{prefix}.{name}"
+            flat |= _flatten(value, inner if prefix else str(name))
         return flat
     if isinstance(detail, list) and any(isinstance(item, dict) for item in detail):
         flat = {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from accounts.models import JournalEntry, User
-from firmware import control, execution, resolution
+from firmware import control, ending, resolution
 from firmware.models import Command, CommandStatus, Robot, RobotState
 from robotctl.problems import Problem
 from robotctl.tests.system import register
@@ -97,7 +97,7 @@ class CommandLife(RuleBasedStateMachine):
 
     @rule(expected=STEPS, status=st.sampled_from(ENDS))
     def somebody_ends_it(self, expected: str, status: str) -> None:
-        execution.end(self._stale(), expected, status, detail="as it was seen")
+        ending.end(self._stale(), expected, status, detail="as it was seen")
         if not self.ended and expected == self.status:
             self.status, self.ended = status, True
 

@@ -1,0 +1,90 @@
+"""What becomes of a sequence now: it waits for its step, goes on to the next, or ends. Everything that takes the robot out of
+its hands ends it: a stop, another order, another's control, a lost link, a restart, or nobody looking after it for a while."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from firmware import control, fallback, profile, state
+from firmware.models import Command, CommandStatus, RobotState, Sequence
+
+GOES_ON_WITHIN = timedelta(seconds=15)
+Status = Sequence.Status
+
+
+@dataclass(frozen=True)
+class End:
+    """How a sequence ends, and why in words."""
+
+    status: str
+    code: str | None
+    detail: str
+
+
+def verdict(made: Sequence, row: RobotState, now: datetime) -> End | Literal["wait", "next"]:
+    """Two queries: the step's command, and whether another order came after it."""
+    command = Command.objects.filter(sequence=made, step=made.step).first()
+    if command is None:
+        return _failed(made, "internal_error", "its command is missing")
+    return _taken_away(made, command, row, now) or _of_step(made, command, row, now)
+
+
+def _taken_away(made: Sequence, command: Command, row: RobotState, now: datetime) -> End | None:
+    """What has come between."""
+    if row.stop_latched:
+        return _failed(made, "stop_latched", f"the robot was stopped by {row.stop_by or 'somebody'}")
+    later = Command.objects.filter(robot=made.robot, pk__gt=command.pk, kind__in=("motion", "stop")).first()
+    if later is not None:
+        return _failed(made, "superseded", f"the robot was told something else ({later})")
+    if made.watched_until < now:
+        return _failed(made, "not_watched", "nobody looked after it for a while, and a robot does not go on late")
+    if not (row.leased(now) and row.lease_user_id == made.requested_by_id):
+        words = control.words(row) if row.leased(now) else "control was given back or broken"
+        return _failed(made, "lease_lost", words.rstrip("."))
+    mode = _mode(row, now)
+    if mode in ("offline", "maintenance"):
+        return _failed(made, "mode_forbids", f"the robot is {mode}")
+    if row.restarted_at is not None and row.restarted_at > made.step_began_at:
+        return _failed(made, "restarted", "the robot has restarted")
+    return None
+
+
+def _of_step(made: Sequence, command: Command, row: RobotState, now: datetime) -> End | Literal["wait", "next"]:
+    """How the step's own command stands."""
+    if command.ended_at is None:
+        return "wait"
+    if command.status != CommandStatus.CONFIRMED:
+        words = f"it came to {command.status.replace('_', ' ')}. {command.detail}"
+        return _failed(made, command.code or command.status, words)
+    spec = profile.load_or_unusable(row.robot.profile).commands.get(command.name)
+    if spec is None:
+        return _failed(made, "bad_profile", "its profile knows that command no more")
+    if command.code == "job_failed":
+        return _failed(made, "job_failed", command.detail)
+    done_at = command.done_at or (None if spec.done or spec.job else command.ended_at)
+    if done_at is not None:
+        return _when_done(made, row, done_at, now)
+    if now > made.step_began_at + timedelta(seconds=made.step_within_s):
+        return _failed(
+            made, "not_done", f"the robot obeyed, but was not seen to be done within {made.step_within_s:g} s"
+        )
+    return "wait"
+
+
+def _when_done(made: Sequence, row: RobotState, done_at: datetime, now: datetime) -> End | Literal["wait", "next"]:
+    """A link that is bad for a moment is waited for, not longer."""
+    mode = _mode(row, now)
+    if "motion" in fallback.ALLOWED[mode] or made.step + 1 == len(made.steps):
+        return "next"
+    if now - done_at > GOES_ON_WITHIN:
+        return _failed(made, "mode_forbids", f"it is done, but the robot is {mode}")
+    return "wait"
+
+
+def _mode(row: RobotState, now: datetime) -> fallback.Mode:
+    return state.mode(row.robot, row, profile.load_or_unusable(row.robot.profile), now)
+
+
+def _failed(made: Sequence, code: str, words: str) -> End:
+    name = made.steps[made.step]["name"]
+    return End(Status.FAILED, code, f"Step {made.step + 1} of {len(made.steps)} ({name}): {words.rstrip('.')}."[:500])
