@@ -80,6 +80,7 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
                 "class": command.kind,
                 "params": _params(command.params),
                 "hold": _hold(command),
+                "in_sequence": not (command.hold or command.approval) and bool(command.confirm or command.job),
             }
             for name, command in spec.commands.items()
         },

@@ -17,16 +17,34 @@ export class CommandForm {
    * @param {{title: string, class: string, params: Object[]}} spec
    * @param {import("./commands.js").Commands} commands
    * @param {() => void} changed
+   * @param {import("./sequence.js").Sequence} sequence
    */
-  constructor(robot, name, spec, commands, changed) {
-    Object.assign(this, { robot, name, spec, commands, changed, key: newKey(), busy: false, sent: null });
+  constructor(robot, name, spec, commands, changed, sequence) {
+    Object.assign(this, { robot, name, spec, commands, changed, sequence, key: newKey(), busy: false, sent: null });
     this.why = make("p", { class: "why", id: `why-${name}` });
     this.outcome = make("p", { class: "outcome", role: "status" });
     this.button = make("button", { type: "submit", "aria-describedby": this.why.id }, spec.title);
     this.fields = new Map(spec.params.map((param) => [param.name, new Field(name, param)]));
-    this.element = make("form", { class: "command", "data-command": name, novalidate: true }, ...[...this.fields.values()].map((field) => field.element), this.button, this.why, this.outcome);
+    this.element = make("form", { class: "command", "data-command": name, novalidate: true }, ...[...this.fields.values()].map((field) => field.element), this.button, this.stepButton(), this.why, this.outcome);
     this.element.addEventListener("submit", (event) => this.submit(event));
     this.element.addEventListener("input", () => (this.key = newKey())); // other words, another request
+  }
+
+  stepButton() {
+    if (!this.spec.in_sequence) return "";
+    const title = `Adds “${this.spec.title}” to the sequence below. Nothing is sent.`;
+    const button = make("button", { type: "button", class: "plain add-step", title }, "+ step");
+    button.addEventListener("click", () => this.fill() && this.sequence.add(this.name, this.params));
+    return button;
+  }
+
+  /** Whether every field holds what it may. */
+  fill() {
+    return ![...this.fields.values()].map((field) => field.check()).includes(false);
+  }
+
+  get params() {
+    return Object.fromEntries([...this.fields].map(([name, field]) => [name, field.value]).filter(([, value]) => value !== null));
   }
 
   /** @param {import("./truth.js").RobotDocument} doc @param {Standing} standing */
@@ -57,20 +75,19 @@ export class CommandForm {
   /** @param {SubmitEvent} event */
   async submit(event) {
     event.preventDefault();
-    const checks = [...this.fields.values()].map((field) => field.check());
+    const filled = this.fill();
     if (this.busy || this.button.disabled) return;
-    if (checks.includes(false)) {
+    if (!filled) {
       this.sent = null; // what became of the one before is no answer to this one
       this.say("");
       return;
     }
-    const params = Object.fromEntries([...this.fields].map(([name, field]) => [name, field.value]).filter(([, value]) => value !== null));
     this.busy = true;
     this.sent = null;
     this.say("");
     this.changed();
     try {
-      await this.ask(params);
+      await this.ask(this.params);
     } finally {
       this.busy = false;
       this.changed();

@@ -54,6 +54,8 @@ function place(doc) {
   const stop = part(tile, "stop");
   stop.dataset.stop = part(tile, "note").dataset.stopNote = doc.robot;
   stop.setAttribute("aria-label", `STOP ${doc.robot}`);
+  part(tile, "approvals").href = `/robots/${doc.robot}/#last`;
+  part(tile, "approvals").title = "Commands that wait for a second person.";
   part(tile, "reset").href = `/robots/${doc.robot}/#reset`;
   for (const name of SHOWN) if (doc.readings[name]) part(tile, "values").append(valueBlock(name));
   tiles.set(doc.robot, tile);
@@ -117,12 +119,16 @@ function renderCondition(tile, doc, verdict, now) {
   const latch = part(tile, "latch");
   text(latch, latchWords(doc, verdict));
   latch.title = [truth.absolute(doc.stop.at), doc.stop.reason].filter(Boolean).join(" · ");
+  const waiting = part(tile, "approvals");
+  waiting.hidden = !doc.approvals_waiting;
+  text(waiting, `▲ ${doc.approvals_waiting} to approve`);
   part(tile, "reset").hidden = !(doc.stop.latched && rights.has("robot.reset"));
 }
 
 function latchWords(doc, verdict) {
   const held = truth.holder(doc, live.serverNow());
-  if (!doc.stop.latched) return held ? `held by ${held}` : "";
+  const step = doc.sequence ? ` · step ${doc.sequence.step + 1} of ${doc.sequence.steps.length}` : "";
+  if (!doc.stop.latched) return held ? `held by ${held}${step}` : "";
   const stopped = verdict.word.startsWith("Stop") ? "" : "stopped ";
   const trying = doc.stop.status === "confirmed" ? "" : ` · try ${doc.stop.attempts}`;
   return `${stopped}by ${doc.stop.by} ${truth.clock(doc.stop.at)}${trying}`;

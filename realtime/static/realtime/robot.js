@@ -10,6 +10,7 @@ import { approvalForm } from "./approve.js";
 import { resolveForm } from "./resolve.js";
 import { commandWords, tell } from "./story.js";
 import { JogForm } from "./jog.js";
+import { Sequence } from "./sequence.js";
 import * as truth from "./truth.js";
 
 const RENDER_EVERY_MS = 500;
@@ -26,7 +27,8 @@ let doc = boot.robot;
 let rights = new Set(boot.rights);
 const { live, stops } = start({ topics: [topic], resumeFrom: boot.story[0]?.id ?? null });
 const commands = new Commands(boot.last_commands, MOST_COMMANDS);
-const forms = Object.entries(boot.commands).map(([name, spec]) => new (spec.hold ? JogForm : CommandForm)(slug, name, spec, commands, render));
+const sequence = new Sequence(slug, render);
+const forms = Object.entries(boot.commands).map(([name, spec]) => new (spec.hold ? JogForm : CommandForm)(slug, name, spec, commands, render, sequence));
 const reset = new ResetForm(slug, render);
 const control = new Control(slug, boot.user, render);
 const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1 }) : null;
@@ -48,6 +50,7 @@ live.on("rights", (given) => {
 live.on("event", (row) => {
   if (row.robot !== slug) return;
   addToStory(row);
+  if (row.verb.startsWith("sequence.")) sequence.hear(row);
   if (row.verb.startsWith("command.")) {
     const id = commands.hear(row);
     if (id !== null && row.verb !== "command.accepted") refresh(id);
@@ -200,6 +203,7 @@ function renderActions(now) {
   const standing = { rights, now, connected: live.connected, ended: live.truth.kind === "ended", heldBy: held === boot.user ? null : held };
   control.render(doc, standing);
   for (const form of forms) form.render(doc, standing);
+  sequence.render(doc, standing);
   reset.render(doc, standing);
 }
 
