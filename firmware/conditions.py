@@ -44,6 +44,19 @@ def hold(conditions: Sequence[Condition], values: Mapping[str, Any], params: Map
     )
 
 
+def refuted(
+    conditions: Sequence[Condition], values: Mapping[str, Any], params: Mapping[str, Any], unread: frozenset[str]
+) -> bool:
+    """Whether it is known that none of `conditions` holds. What could not be read (`unread`) refutes nothing."""
+    return all(
+        any(
+            name not in unread if values.get(name) is None else not _met(expected, values[name], dict(params))
+            for name, expected in one.items()
+        )
+        for one in conditions
+    )
+
+
 def _met(expected: Any, value: Any, params: dict[str, Any]) -> bool:
     if value is None:
         return False

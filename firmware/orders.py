@@ -32,7 +32,7 @@ class Look:
 
     seen: list[Observation]
     shown: bool
-    heard: bool  # something came back at all
+    heard: bool  # what came back tells that it does not; a silence does not tell that
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,18 @@ def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
         return client.command(name, params, send_by=send_by, on_late=on_late, unless=unless)
 
     def look(client: RobotClient, since: float) -> Look:
-        seen = []
+        seen, failed = [], set()
         for read in client.profile.reads_for(spec.confirm):
             try:
                 seen.append(client.read(read))
             except FirmwareError:
-                continue
-        values = conditions.values_of(client.profile, [one for one in seen if one.began_at >= since])
-        return Look(seen, conditions.hold(spec.confirm, values, params), bool(seen))
+                failed.add(read)
+        fresh = [one for one in seen if one.began_at >= since]
+        failed |= {one.read for one in seen if one.began_at < since}
+        values = conditions.values_of(client.profile, fresh)
+        unread = frozenset(name for name, reads in client.profile.field_reads.items() if failed & set(reads))
+        refuted = bool(fresh) and conditions.refuted(spec.confirm, values, params, unread)
+        return Look(seen, conditions.hold(spec.confirm, values, params), refuted)
 
     if spec.hold and not params[spec.hold.speed]:
         raise Problem(

@@ -16,13 +16,11 @@ def watch(order: Order, client: RobotClient) -> Look:
     assert order.look is not None
     until, pause_s = time.monotonic() + order.confirm_within_s, FIRST_PAUSE_S
     shown_since: float | None = None
-    heard = False
     beats: dict[str, set[str]] = {}
     since = time.time() - CLOCK_GRAIN_S  # what the robot took before does not count, whenever it is read
     while True:
         began = time.monotonic()
         look = order.look(client, since)
-        heard = heard or look.heard
         for one in look.seen:
             beats.setdefault(one.read, set()).add(repr(one.beat))
         shown_since = (shown_since or began) if look.shown else None
@@ -30,7 +28,7 @@ def watch(order: Order, client: RobotClient) -> Look:
             return look
         last = until if shown_since is None else max(until, shown_since + order.holds_s + LONGEST_PAUSE_S)
         if time.monotonic() + pause_s > last:
-            return Look(look.seen, False, heard and all(map(_beats, beats.values())))
+            return Look(look.seen, False, look.heard and all(map(_beats, beats.values())))
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

@@ -80,7 +80,7 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
                 "class": command.kind,
                 "params": _params(command.params),
                 "hold": _hold(command),
-                "in_sequence": not (command.hold or command.approval) and bool(command.confirm or command.job),
+                "in_sequence": _in_sequence(command),
             }
             for name, command in spec.commands.items()
         },
@@ -95,6 +95,12 @@ def _hold(command: CommandSpec) -> dict[str, Any] | None:
     if command.hold is None:
         return None
     return {"speed": command.hold.speed, "example": command.params[command.hold.speed].example}
+
+
+def _in_sequence(command: CommandSpec) -> bool:
+    """Whether the page offers it as a step: nobody need hold or approve it, and its end is seen."""
+    seen = bool(command.confirm or command.job)
+    return seen and command.kind != "stop" and not (command.hold or command.approval)
 
 
 def _params(params: dict[str, Param]) -> list[dict[str, Any]]:

@@ -74,14 +74,14 @@ export class Sequence {
 
   runningStep(step, at) {
     const { step: now } = this.running;
-    const [mark, word] = at < now ? ["✓", "done"] : at === now ? ["▸", "under way"] : ["·", "waits"];
+    const [mark, word] = at < now ? ["✓", "done"] : at === now ? ["▸", "under way"] : ["", "waits"];
     return make("li", { class: at === now ? "is-now" : null, "aria-current": at === now ? "step" : null }, make("span", { class: "mark", "aria-hidden": "true" }, mark), ` ${commandWords(step)} `, make("span", { class: "quiet" }, word));
   }
 
   plannedStep(step, at) {
     const what = commandWords(step);
     const button = (does, label, sign) => make("button", { type: "button", class: "plain small", "data-does": does, "data-at": at, "aria-label": `${label}: ${what}` }, sign);
-    return make("li", {}, `${what} `, at > 0 ? button("earlier", "Earlier", "↑") : "", button("remove", "Remove", "✕"));
+    return make("li", {}, make("div", {}, make("span", {}, what), at > 0 ? button("earlier", "Earlier", "↑") : "", button("remove", "Remove", "✕")));
   }
 
   say(message, level = "normal") {
