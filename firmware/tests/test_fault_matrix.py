@@ -6,14 +6,15 @@ anew: ROBOTCTL_WRITE_FAULTS=1 pytest firmware/tests/test_fault_matrix.py
 
 import os
 import re
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.utils import timezone
 
 from accounts.models import JournalEntry
@@ -23,7 +24,7 @@ from firmware.drainer import drainer
 from firmware.errors import FirmwareError
 from firmware.models import Command, Robot, RobotState
 from firmware.simulator import Simulator
-from robotctl.tests.fixtures import look
+from robotctl.tests.fixtures import look, until
 from robotctl.tests.system import register
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
@@ -50,6 +51,7 @@ FAULTS = {
     "disobey": "says yes and does nothing",
     "frozen": "answers, but its inside stands still",
 }
+AT_ONCE = 4
 KINDS = ("read", "motion", "stop", "register")
 
 
@@ -79,14 +81,24 @@ def quick() -> Iterator[str]:
 
 
 def test_the_page_of_faults_says_what_happens(quick: str, api: Any) -> None:
-    found = {(fault, kind): cell(fault, kind, quick, api) for fault in FAULTS for kind in KINDS}
-    text = page(found)
+    cells = [(fault, kind) for fault in FAULTS for kind in KINDS]
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # each cell has a robot of its own
+        seen = pool.map(lambda one: cell(*one, quick, api), cells)
+        text = page(dict(zip(cells, seen, strict=True)))
+    assert threads.settle(20)
     if os.environ.get("ROBOTCTL_WRITE_FAULTS"):
         PAGE.write_text(text)
     assert PAGE.read_text() == text
 
 
 def cell(fault: str, kind: str, quick: str, api: Any) -> Cell:
+    try:
+        return _cell(fault, kind, quick, api)
+    finally:
+        connections.close_all()
+
+
+def _cell(fault: str, kind: str, quick: str, api: Any) -> Cell:
     with Simulator(dialect="documented") as simulator:
         slug = re.sub(r"[^a-z0-9]", "-", f"{fault}-{kind}")
         robot = register(slug, simulator.url, profile=quick)
@@ -100,7 +112,6 @@ def cell(fault: str, kind: str, quick: str, api: Any) -> Cell:
         verbs = tuple(dict.fromkeys(rows.order_by("pk").values_list("verb", flat=True)))
         simulator.clear()  # late answers come now
         drainer.wait(5)
-        assert threads.settle(20)
         return Cell(seen, verbs)
 
 
@@ -147,9 +158,7 @@ def asked(api: Any, slug: str) -> int:
 
 def agreed(api: Any, robot: Robot, simulator: Simulator, command: int) -> str:
     api("ada").post(f"/api/v1/commands/{command}/approve/", {"wait_s": 15}, format="json")
-    until = time.monotonic() + 10
-    while not Command.objects.get(pk=command).ended_at and time.monotonic() < until:
-        time.sleep(0.1)
+    until(lambda: Command.objects.get(pk=command).ended_at)
     assert simulator.truth()["bodies_received"] <= 1, "sent more than once"
     return words(state.command_shape(Command.objects.select_related("robot").get(pk=command)))
 
