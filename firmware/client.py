@@ -217,6 +217,7 @@ class RobotClient:
             return
         beat = replies.find(read.alive, reply)  # one that is missing tells no more than one that stands still
         known, since, seen_at = self._beats.get(name, (None, began_at, began_at))
+        since = min(since, began_at)  # the clock may have been set back
         followed = steady or began_at - seen_at <= read.frozen_after_s / 2
         stands = name in self._beats and beat == known and followed
         self._beats[name] = (beat, since if stands else began_at, began_at)

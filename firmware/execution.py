@@ -16,6 +16,7 @@ from firmware.credentials import Unreadable
 from firmware.ending import end
 from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
 from firmware.models import Command, CommandStatus, RobotState
+from firmware.moments import is_ahead
 from firmware.orders import Look, Order
 from firmware.telling import tell
 from robotctl.problems import Problem
@@ -92,7 +93,7 @@ def _late_reply(command_id: int, order: Order, client: RobotClient) -> Callable[
 def _begin(command: Command) -> bool:
     """The last look before the wire: in time, and no stop in between."""
     now = timezone.now()
-    if now >= command.deadline_at:
+    if now >= command.deadline_at or is_ahead(command.created_at, now):  # late, or nobody knows how late
         end(
             command,
             CommandStatus.ACCEPTED,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import journal
@@ -24,6 +25,7 @@ from robotctl.problems import Problem
 BEGINS_WITHIN = timedelta(seconds=2)  # until the first sign
 LOOK_EVERY_S = 0.1
 DATABASE_WITHIN_S = 0.7
+LONGEST_HOLD = timedelta(seconds=10)
 HALT_WITHIN = timedelta(seconds=10)
 NOTHING_BEGAN = (CommandStatus.CANCELLED, CommandStatus.EXPIRED, CommandStatus.REJECTED)
 
@@ -60,7 +62,10 @@ def watch(command: Command) -> None:
 
 
 def _watch(command: Command) -> None:
-    heard = time.monotonic()
+    hold = hold_of(command)
+    longest_s = max(BEGINS_WITHIN.total_seconds(), hold.lost_after_s if hold else 0.0)
+    heard = moved_on = time.monotonic()
+    until = command.hold_until
     while not threads.leaving.is_set():
         time.sleep(LOOK_EVERY_S)
         try:
@@ -73,7 +78,10 @@ def _watch(command: Command) -> None:
         heard = time.monotonic()
         if row["released_at"] is not None:
             return
-        if row["hold_until"] is None or row["hold_until"] < timezone.now():
+        if row["hold_until"] != until:
+            until, moved_on = row["hold_until"], heard
+        silent = heard - moved_on > longest_s  # by a clock that nobody sets
+        if silent or row["hold_until"] is None or row["hold_until"] < timezone.now():
             let_go(command, why="its page was lost")
             return
     let_go(command, why="robotctl was ended")
@@ -81,8 +89,10 @@ def _watch(command: Command) -> None:
 
 def find_lost(robot_ids: Iterable[int]) -> None:
     """For the poll process: what nobody holds any more, and nobody has let go of."""
-    late = timezone.now() - timedelta(seconds=2 * LOOK_EVERY_S)  # the process that took it is given its turn
-    for command in Command.objects.filter(hold_until__lt=late, released_at=None, robot_id__in=set(robot_ids)):
+    now = timezone.now()
+    late = Q(hold_until__lt=now - timedelta(seconds=2 * LOOK_EVERY_S))  # the process that took it is given its turn
+    never = Q(hold_until__gt=now + LONGEST_HOLD)  # the clock was set back
+    for command in Command.objects.filter(late | never, released_at=None, robot_id__in=set(robot_ids)):
         threads.start(_watchers, let_go, command, why="its process was lost")
 
 

@@ -35,6 +35,7 @@ from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile, Busy, FirmwareError
 from firmware.models import Robot, RobotState, StopStatus
+from firmware.moments import is_ahead
 from firmware.recorder import Contact
 from firmware.schedule import Schedule
 
@@ -290,6 +291,7 @@ def _go_on_with_sequences(rows: list[RobotState]) -> None:
 
 def _stop_stands(row: RobotState) -> bool:
     """Whether the stop of this robot is ours to repeat: latched, unconfirmed, and the one who asked has had his answer."""
-    waited = row.stop_at is not None and timezone.now() - row.stop_at > STANDING_ORDER_AFTER
-    resetting = row.resetting_until is not None and row.resetting_until > timezone.now()
+    now = timezone.now()
+    waited = row.stop_at is not None and (is_ahead(row.stop_at, now) or now - row.stop_at > STANDING_ORDER_AFTER)
+    resetting = row.resetting_until is not None and row.resetting_until > now
     return row.stop_latched and row.stop_status != StopStatus.CONFIRMED and waited and not resetting

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from firmware.models import RobotState
 
+LONGEST = timedelta(minutes=2)  # a time further off was written by a clock that was set back since
 NOTICED_WITHIN_S = 0.3  # how soon the poll process knows; what it has begun until then has its own time-out
 
 
@@ -29,4 +30,7 @@ def around(robot_id: int, blocks_s: float) -> Iterator[None]:
 
 def robots() -> set[int]:
     """The robots that are not to be polled now: one query."""
-    return set(RobotState.objects.filter(quiet_until__gt=timezone.now()).values_list("robot_id", flat=True))
+    now = timezone.now()
+    return set(
+        RobotState.objects.filter(quiet_until__gt=now, quiet_until__lt=now + LONGEST).values_list("robot_id", flat=True)
+    )

@@ -15,6 +15,7 @@ from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.errors import BadProfile
 from firmware.models import Command, CommandStatus
+from firmware.moments import is_ahead
 from firmware.orders import Look, Order
 from robotctl.problems import Problem
 
@@ -39,7 +40,8 @@ def take_over(robot_ids: Collection[int]) -> None:
     """Find the commands whose process is gone, and see to each, once."""
     open_ = Command.objects.filter(robot_id__in=set(robot_ids), ended_at=None)
     for command in open_.exclude(status=CommandStatus.AWAITING_APPROVAL).select_related("robot"):
-        if command.deadline_at < timezone.now() - ABANDONED_AFTER:
+        now = timezone.now()
+        if command.deadline_at < now - ABANDONED_AFTER or is_ahead(command.created_at, now):
             _end_unread(command)
         elif command.carrier and presence.is_gone(command.carrier, forget=False):
             mine = Command.objects.filter(pk=command.pk, carrier=command.carrier).update(carrier=presence.me())

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts import journal
 from accounts.journal import iso
 from accounts.models import JournalEntry
-from firmware import breaker, conditions, fallback, link, profile, state
+from firmware import breaker, clock, conditions, fallback, link, profile, state
 from firmware.arrivals import arrivals
 from firmware.client import Observation
 from firmware.errors import FirmwareError, Frozen, Rejected
@@ -77,7 +77,7 @@ def record(contacts: list[Contact]) -> list[RobotState]:
     """Write a batch of contacts, and what follows from them: modes, restarts, stops that hold or were left, arrivals."""
     now = timezone.now()
     with changing(contact.robot_id for contact in contacts) as rows:
-        told: list[JournalEntry] = []
+        told = [entry for row in rows.values() for entry in clock.mend(row, now)]
         for contact in contacts:
             if contact.robot_id in rows:  # a robot may have gone meanwhile
                 told += apply(rows[contact.robot_id], contact)
@@ -233,7 +233,7 @@ def motion_unanswered(robot_ids: Iterable[int]) -> set[int]:
 def _change_mode(row: RobotState, now: datetime) -> list[JournalEntry]:
     """Write the mode down when it is another than the last one written."""
     spec = profile.load_or_unusable(row.robot.profile)
-    facts = state.contacts(row.robot, row, spec)
+    facts = state.contacts(row.robot, row, spec, now)
     old, new = row.recorded_mode, fallback.next_mode(row.recorded_mode, facts, now)
     if old == new:
         return []

@@ -53,4 +53,5 @@ class Schedule:
         if row.next_probe_at is None or stop_stands:
             self.probe_at = None
         else:
-            self.probe_at = time.monotonic() + (row.next_probe_at - timezone.now()).total_seconds()
+            pause_s = (row.next_probe_at - timezone.now()).total_seconds()
+            self.probe_at = time.monotonic() + min(pause_s, breaker.LONGEST_PROBE_S)  # whatever became of the clock

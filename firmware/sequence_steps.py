@@ -7,6 +7,7 @@ from typing import Literal
 
 from firmware import control, fallback, profile, state
 from firmware.models import Command, CommandStatus, RobotState, Sequence
+from firmware.moments import is_ahead
 
 GOES_ON_WITHIN = timedelta(seconds=15)
 Status = Sequence.Status
@@ -36,7 +37,7 @@ def _taken_away(made: Sequence, command: Command, row: RobotState, now: datetime
     later = Command.objects.filter(robot=made.robot, pk__gt=command.pk, kind__in=("motion", "stop")).first()
     if later is not None:
         return _failed(made, "superseded", f"the robot was told something else ({later})")
-    if made.watched_until < now:
+    if made.watched_until < now or is_ahead(made.step_began_at, now):
         return _failed(made, "not_watched", "nobody looked after it for a while, and a robot does not go on late")
     if not (row.leased(now) and row.lease_user_id == made.requested_by_id):
         words = control.words(row) if row.leased(now) else "control was given back or broken"

@@ -8,6 +8,7 @@ from firmware import fallback, link, profile
 from firmware.language.kind import Profile
 from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, Robot, RobotState
+from firmware.moments import is_ahead
 
 NUMBER_SHOWN_S = 300.0
 LATCH_FORBIDS = ("motion", "config", "register")  # a stopped robot is left as it is
@@ -19,13 +20,14 @@ def live_for_s(robot: Robot, spec: Profile, name: str | None = None) -> float:
     return max(read.live_for_s or 2 * (read.every_s or robot.poll_interval_s) + 1 for read in reads)
 
 
-def contacts(robot: Robot, row: RobotState, spec: Profile) -> fallback.Contacts:
-    return fallback.Contacts(row.last_contact_at, row.failures, row.successes, live_for_s(robot, spec))
+def contacts(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> fallback.Contacts:
+    seen_at = None if is_ahead(row.last_contact_at, now) else row.last_contact_at
+    return fallback.Contacts(seen_at, row.failures, row.successes, live_for_s(robot, spec))
 
 
 def mode(robot: Robot, row: RobotState, spec: Profile, now: datetime) -> fallback.Mode:
     """The mode as it is now, not as it was when somebody last wrote it down."""
-    return fallback.next_mode(row.recorded_mode, contacts(robot, row, spec), now)
+    return fallback.next_mode(row.recorded_mode, contacts(robot, row, spec, now), now)
 
 
 def reading(robot: Robot, row: RobotState, spec: Profile, name: str, now: datetime) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def reading_shape(
     value: Any, unit: str | None, observed_at: datetime | None, life_s: float, now: datetime
 ) -> dict[str, Any]:
     """`{"value","unit","observed_at","age_s","quality"}`: live up to `life_s`; after five minutes a number is none any more."""
-    if observed_at is None:
+    if observed_at is None or is_ahead(observed_at, now):
         return {"value": None, "unit": unit, "observed_at": None, "age_s": None, "quality": "never"}
     age_s = max(0.0, (now - observed_at).total_seconds())
     too_old = age_s > NUMBER_SHOWN_S and isinstance(value, int | float) and not isinstance(value, bool)
@@ -175,7 +177,9 @@ def forbidden(
     if kind != "stop" and row.breaker.state(now) != "closed":
         return _no("circuit_open", link.words(row.breaker))
     if kind not in fallback.ALLOWED[current]:
-        return _no("mode_forbids", f"The robot is {current}. {fallback.why(current, contacts(robot, row, spec), now)}")
+        return _no(
+            "mode_forbids", f"The robot is {current}. {fallback.why(current, contacts(robot, row, spec, now), now)}"
+        )
     if kind == "motion" and machine["quality"] != "live":
         return _no("state_forbids", "The robot's state is not live; motion needs to know it.")
     if states and machine["value"] not in states:

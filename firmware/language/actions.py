@@ -79,7 +79,9 @@ class Hold(Part, kw_only=True, frozen=True, forbid_unknown_fields=True):
     forward: Annotated[dict[str, Scalar], says("What `$names` stand for while it is positive.", {"end_m": 100})] = {}
     backward: Annotated[dict[str, Scalar], says("And while it is negative.", {"end_m": 0})] = {}
     release: Annotated[str, says("The command that ends it.", "halt")]
-    lost_after_s: Annotated[Seconds, says("So long after the last sign of the button it counts as let go.", 1.0)] = 1.0
+    lost_after_s: Annotated[
+        float, says("So long after the last sign of the button it counts as let go.", 1.0, gt=0, le=5)
+    ] = 1.0
 
 
 class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):

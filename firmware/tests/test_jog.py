@@ -163,3 +163,17 @@ def test_a_jog_that_never_began_halts_and_stops_nobody(fault: str, status: str, 
     assert Command.objects.get(name="jog").released_at is not None
     assert not Command.objects.filter(name="halt").exists()
     assert not RobotState.objects.get().stop_latched
+
+
+def test_of_many_who_find_it_lost_one_halts_it(robots: Any, api: Any, polling: Any) -> None:
+    robot, simulator = robots()
+    command = held(api)
+    polling()
+    polling()  # a second poll process
+    Command.objects.filter(pk=command).update(hold_until=timezone.now() - timedelta(seconds=1))
+    for _ in range(5):
+        jog.find_lost([robot.pk])
+    until(lambda: at_rest(simulator), timeout_s=8)
+    assert Command.objects.filter(name="halt").count() == 1
+    assert JournalEntry.objects.filter(verb="command.released").count() == 1
+    assert not RobotState.objects.get().stop_latched

@@ -64,7 +64,7 @@ def open_robot(page: Page, console: Any, name: str = "operator") -> None:
 
 
 def move_to(page: Page, target: float) -> None:
-    button = page.locator("[data-command=move] button")
+    button = page.locator("[data-command=move] button[type=submit]")
     expect(button).to_be_enabled()
     page.get_by_label("Target").fill(str(target))
     button.click()
@@ -219,7 +219,7 @@ def test_a_command_is_seen_as_it_lives_and_reset_needs_a_reason(page: Page, cons
     )
     expect(page.locator("#state")).to_have_text("moving")
     expect(page.locator("#why-move")).to_have_text(re.compile("moving; move needs idle"))
-    page.locator("[data-command=halt] button").click()
+    page.locator("[data-command=halt] button[type=submit]").click()
     expect(page.locator("#state")).to_have_text("idle", timeout=15_000)
     expect(page.locator("#last li").first).to_have_attribute("data-status", "confirmed", timeout=10_000)
     page.locator(f'[data-stop="{ROBOT}"]').click()
@@ -233,7 +233,7 @@ def test_a_command_is_seen_as_it_lives_and_reset_needs_a_reason(page: Page, cons
 
 def test_who_may_not_command_sees_the_buttons_and_why_not(page: Page, console: Any) -> None:
     open_robot(page, console, "viewer")
-    expect(page.locator("[data-command=move] button")).to_be_disabled()
+    expect(page.locator("[data-command=move] button[type=submit]")).to_be_disabled()
     expect(page.locator("#why-move")).to_have_text("Your role does not include commands.")
     expect(page.locator("#reset-why")).to_have_text(re.compile("role does not include reset"))
     expect(page.locator(f'[data-stop="{ROBOT}"]')).to_be_enabled()
@@ -251,7 +251,7 @@ def test_without_connection_nothing_but_stop_can_be_asked_for(page: Page, consol
     console.stop_web()
     try:
         expect(page.locator("#why-move")).to_have_text(re.compile("No connection to the server"))
-        expect(page.locator("[data-command=move] button")).to_be_disabled()
+        expect(page.locator("[data-command=move] button[type=submit]")).to_be_disabled()
         expect(page.locator(f'[data-stop="{ROBOT}"]')).to_be_enabled()
     finally:
         console.start_web()
@@ -332,6 +332,7 @@ def document(mode: str = "online", contact_age_s: float = 1) -> dict[str, Any]:
         ("online", 10, "offline"),
         ("maintenance", 99, "maintenance"),
         ("degraded", 1, "degraded"),
+        ("online", -3600, "offline"),
     ],
 )
 def test_a_mode_does_not_stand_longer_than_the_contact_it_rests_on(
@@ -341,7 +342,9 @@ def test_a_mode_does_not_stand_longer_than_the_contact_it_rests_on(
     assert in_module(page, "truth.modeNow(given.doc, given.now)", doc=document(mode, age_s), now=NOW) == now
 
 
-@pytest.mark.parametrize(("age_s", "quality", "value"), [(1, "live", 17.3), (4, "stale", 17.3), (301, "stale", None)])
+@pytest.mark.parametrize(("age_s", "quality", "value"), [
+    (1, "live", 17.3), (4, "stale", 17.3), (301, "stale", None), (-3600, "stale", 17.3)
+])  # fmt: skip
 def test_a_number_ages_and_after_five_minutes_is_no_number(
     page: Page, console: Any, age_s: float, quality: str, value: float | None
 ) -> None:

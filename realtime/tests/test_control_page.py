@@ -31,7 +31,7 @@ def test_one_holds_control_the_other_sees_why_not_and_an_engineer_may_break_it(
 
     open_robot(other, console, "engineer")
     expect(other.locator("#control-who")).to_have_text(re.compile("^operator holds control since"))
-    expect(other.locator("[data-command=move] button")).to_be_disabled()
+    expect(other.locator("[data-command=move] button[type=submit]")).to_be_disabled()
     expect(other.locator("#why-move")).to_have_text(re.compile("^operator holds control since"))
     expect(other.locator(f'[data-stop="{ROBOT}"]')).to_be_enabled()
     other.get_by_role("button", name="Break…").click()
@@ -44,7 +44,7 @@ def test_one_holds_control_the_other_sees_why_not_and_an_engineer_may_break_it(
     other.get_by_role("button", name="Take control").click()
     expect(page.locator("#why-move")).to_have_text(re.compile("^engineer holds control since"))
     other.get_by_role("button", name="Give it back").click()
-    expect(page.locator("[data-command=move] button")).to_be_enabled()
+    expect(page.locator("[data-command=move] button[type=submit]")).to_be_enabled()
 
 
 def test_a_note_does_not_say_stopped_of_a_robot_that_was_reset(page: Page, console: Any) -> None:
@@ -62,7 +62,7 @@ def test_a_note_does_not_say_stopped_of_a_robot_that_was_reset(page: Page, conso
     move_to(page, 60)
     expect(page.locator("#state")).to_have_text("moving")
     expect(page.locator("body")).not_to_contain_text("confirmed stopped ·")
-    page.locator("[data-command=halt] button").click()
+    page.locator("[data-command=halt] button[type=submit]").click()
 
 
 def test_a_robot_that_left_its_stop_is_said_to_have_left_it(page: Page, console: Any) -> None:
@@ -95,7 +95,7 @@ def test_a_person_writes_down_what_came_of_an_unknown_outcome(page: Page, consol
     console.system.control(index, "clear", {})  # the robot answers after all: no motion request is out any more
     expect(page.locator("#story")).to_contain_text("the robot answered after all", timeout=10_000)
     expect(last).to_contain_text("Resolved by operator")
-    page.locator("[data-command=halt] button").click()
+    page.locator("[data-command=halt] button[type=submit]").click()
     expect(page.locator("#state")).to_have_text("idle", timeout=15_000)
     until(
         lambda: console.system.state(ROBOT)["readings"]["speed_mps"]["value"] == 0

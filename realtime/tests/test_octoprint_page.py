@@ -48,11 +48,11 @@ def test_a_printer_is_connected_homed_stopped_and_reset_from_its_page(
     state = page.locator("#state")
     expect(page.get_by_role("row", name="OctoPrint says")).to_be_visible(timeout=20_000)
 
-    page.locator("[data-command=connect] button").click(timeout=20_000)
+    page.locator("[data-command=connect] button[type=submit]").click(timeout=20_000)
     expect(state).to_have_text(re.compile("idle", re.IGNORECASE), timeout=20_000)
     expect(page.get_by_role("row", name="Nozzle").first).to_be_visible(timeout=20_000)
 
-    page.locator("[data-command=home] button").click(timeout=20_000)
+    page.locator("[data-command=home] button[type=submit]").click(timeout=20_000)
     expect(page.get_by_text(re.compile("reports nothing that could confirm")).first).to_be_visible(timeout=10_000)
     assert printer.sent("G28") == 1
 

@@ -44,8 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what touches the database: those tests run a second time on PostgreSQL."""
+    """Mark what touches the database: those tests run a second time on PostgreSQL. Group what must run in one worker."""
     for item in items:
+        shared = "system" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("the shared system" if shared else item.path.stem))
         if item.get_closest_marker("django_db") or "transactional_db" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
 

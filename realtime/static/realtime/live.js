@@ -1,7 +1,9 @@
 /**
  * The socket client: stays connected, knows how far behind it is, and never pretends.
  *
- *     const live = new Live({ url: "/ws/", topics: ["fleet"] });
+ *     import { CLOCKS_AGREE_WITHIN_MS } from "./truth.js";
+
+const live = new Live({ url: "/ws/", topics: ["fleet"] });
  *     live.on("state", ({ topic, seq, at, data }) => …);   // newest state of a topic; also for snapshots
  *     live.on("event", (row) => …);                        // journal rows, in order, each once
  *     live.on("rights", (rights) => …);                    // {"*": […], "robot.oht-01": […]}
@@ -185,6 +187,7 @@ export class Live {
   hear_state(frame) {
     if (frame.seq < (this.seqs.get(frame.topic) ?? -1)) return;
     if (frame.type === "state" && frame.seq === this.seqs.get(frame.topic)) return;
+    if (Date.parse(frame.at) - this.serverNow() > CLOCKS_AGREE_WITHIN_MS) this.clock.restart(frame.at); // the server's clock was set on
     this.seqs.set(frame.topic, frame.seq);
     this.frameDelayMs = Math.max(0, this.serverNow() - Date.parse(frame.at));
     this.framedAt = Date.now();
@@ -273,7 +276,8 @@ class ServerClock {
   sample(serverTime, sentAt) {
     const rtt = Date.now() - sentAt;
     if (++this.samples % 60 === 0) this.bestRttMs = Infinity; // clocks drift; forget after five minutes
-    if (rtt > this.bestRttMs) return;
+    const jumped = Math.abs(Date.parse(serverTime) - this.now()) > rtt + CLOCK_JUMP_MS; // the server's clock was set
+    if (rtt > this.bestRttMs && !jumped) return;
     this.bestRttMs = rtt;
     this.offsetMs = Date.parse(serverTime) - (sentAt + rtt / 2);
   }

@@ -19,6 +19,8 @@
 
 /** After so long a number is no longer shown as a number. */
 export const NUMBER_SHOWN_S = 300;
+/** The clocks of robotctl's own hosts. */
+export const CLOCKS_AGREE_WITHIN_MS = 2_000;
 /** What stands where there is nothing to show. */
 export const NOTHING = "–";
 
@@ -33,6 +35,11 @@ const NAMES = { position_m: "position", speed_mps: "speed", battery_percent: "ba
  */
 export function ageS(at, now) {
   return at ? Math.max(0, (now - Date.parse(at)) / 1000) : null;
+}
+
+/** A time that has not come yet: some clock was set, and nobody knows how old this is; least of all is it fresh. */
+function isAhead(at, now) {
+  return Date.parse(at) - now > CLOCKS_AGREE_WITHIN_MS;
 }
 
 /**
@@ -50,7 +57,7 @@ export function see(reading, now) {
   return {
     value: tooOld ? null : reading.value,
     unit: reading.unit,
-    quality: age <= reading.live_for_s ? "live" : "stale",
+    quality: age <= reading.live_for_s && !isAhead(reading.observed_at, now) ? "live" : "stale",
     ageS: age,
     observedAt: reading.observed_at,
     tooOld,
@@ -66,7 +73,7 @@ export function see(reading, now) {
 export function modeNow(doc, now) {
   if (!doc.enabled) return "disabled";
   if (doc.mode === "maintenance") return "maintenance";
-  const silent = ageS(doc.link.last_contact_at, now);
+  const silent = isAhead(doc.link.last_contact_at, now) ? null : ageS(doc.link.last_contact_at, now);
   if (silent === null || silent >= doc.link.offline_after_s) return "offline";
   if (silent > doc.link.live_for_s) return "degraded";
   return doc.mode === "offline" ? "recovering" : doc.mode;
