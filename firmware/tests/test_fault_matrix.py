@@ -83,7 +83,7 @@ def quick() -> Iterator[str]:
 def test_the_page_of_faults_says_what_happens(quick: str, api: Any) -> None:
     cells = [(fault, kind) for fault in FAULTS for kind in KINDS]
     with ThreadPoolExecutor(AT_ONCE) as pool:  # each cell has a robot of its own
-        seen = pool.map(lambda one: cell(*one, quick, api), cells)
+        seen = pool.map(lambda one: cell(one[0], one[1], quick, api), cells)
         text = page(dict(zip(cells, seen, strict=True)))
     assert threads.settle(20)
     if os.environ.get("ROBOTCTL_WRITE_FAULTS"):

@@ -169,7 +169,6 @@ def test_of_many_who_find_it_lost_one_halts_it(robots: Any, api: Any, polling: A
     robot, simulator = robots()
     command = held(api)
     polling()
-    polling()  # a second poll process
     Command.objects.filter(pk=command).update(hold_until=timezone.now() - timedelta(seconds=1))
     for _ in range(5):
         jog.find_lost([robot.pk])
