@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ import psutil
 import pytest
 import requests
 
+from realtime.tests.test_sockets import opened
 from robotctl.tests.fixtures import until
 from robotctl.tests.system import System, free_port, start
 
@@ -165,6 +167,48 @@ def _send_and_lose(system: System, slug: str) -> None:
 def _last(system: System, slug: str) -> dict[str, Any]:
     found: dict[str, Any] = system.call("viewer", "GET", f"robots/{slug}/commands/?page_size=1").json()["results"][0]
     return found
+
+
+def test_a_poll_process_that_is_killed_amid_a_sequence_sends_nothing_twice(own: System) -> None:
+    slug = own.demo[1]["slug"]
+    moving(own, 1)  # out of the stop of the tests before
+    own.command("operator", slug, "halt")
+    until(lambda: own.control(1)["robots"][0]["speed_mps"] == 0)
+    begun = own.control(1)["robots"][0]["by_path"]["POST /api/v1/motion/segment/start"]
+    at_m = own.control(1)["robots"][0]["position_m"]
+    steps = [{"name": "move", "params": {"target_m": round(at_m + away, 2)}} for away in (1.0, 0.0)]
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    made = own.call("operator", "POST", f"robots/{slug}/sequences/", {"steps": steps}, **key).json()
+    until(lambda: _last(own, slug)["status"] == "confirmed")
+    for pid in own.pids("manage.py poll"):
+        os.kill(pid, signal.SIGKILL)
+    until(
+        lambda: (one := own.call("viewer", "GET", f"sequences/{made['id']}/").json())["ended_at"] and one, timeout_s=40
+    )
+    ended = own.call("viewer", "GET", f"sequences/{made['id']}/").json()
+    sent = own.control(1)["robots"][0]["by_path"]["POST /api/v1/motion/segment/start"] - begun
+    assert (ended["status"], sent) == ("done", 2) or (ended["code"] == "not_watched" and sent == 1), (ended, sent)
+
+
+def test_a_bus_that_is_killed_amid_a_command_costs_neither_the_command_nor_its_story(own: System) -> None:
+    slug = own.demo[1]["slug"]
+    own.control(1, "fault", {"fault": "slow", "value": 1})
+    target = 90 if own.control(1)["robots"][0]["position_m"] < 50 else 5
+    with opened(own, "viewer") as line:
+        line.send(type="subscribe", topics=[f"robot.{slug}"])
+        line.wait_for_type("snapshot", topic=f"robot.{slug}")
+        sent = threading.Thread(target=_send_and_lose, args=[own, slug])
+        sent.start()
+        until(lambda: _last(own, slug)["status"] == "sending", timeout_s=10)
+        for pid in own.pids("unixsocket"):
+            os.kill(pid, signal.SIGKILL)
+        sent.join()
+        own.control(1, "clear", {})
+        ended = until(lambda: (row := _last(own, slug))["ended_at"] and row, timeout_s=20)
+        assert ended["status"] == "confirmed" and ended["params"]["target_m"] == target, ended
+        told = line.wait_for(lambda f: f["type"] == "event" and f["verb"] == "command.confirmed", timeout_s=10)
+        assert told["data"]["command"] == ended["id"]
+    own.command("operator", slug, "halt")
 
 
 def test_who_is_signed_out_has_no_ticket_any_more(own: System) -> None:

@@ -1,9 +1,7 @@
 /**
  * The socket client: stays connected, knows how far behind it is, and never pretends.
  *
- *     import { CLOCKS_AGREE_WITHIN_MS } from "./truth.js";
-
-const live = new Live({ url: "/ws/", topics: ["fleet"] });
+ *     const live = new Live({ url: "/ws/", topics: ["fleet"] });
  *     live.on("state", ({ topic, seq, at, data }) => …);   // newest state of a topic; also for snapshots
  *     live.on("event", (row) => …);                        // journal rows, in order, each once
  *     live.on("rights", (rights) => …);                    // {"*": […], "robot.oht-01": […]}
@@ -13,6 +11,7 @@ const live = new Live({ url: "/ws/", topics: ["fleet"] });
  * @typedef {{kind: "connecting"|"live"|"behind"|"lost"|"ended", behindS: number, since: number|null, why: string}} Truth
  *   since: local ms when the connection was lost. "ended": the server says that nobody is signed in here.
  */
+import { CLOCKS_AGREE_WITHIN_MS } from "./truth.js";
 
 const PING_EVERY_MS = 5_000;
 const QUIET_MS = 2_000;
