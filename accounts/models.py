@@ -17,6 +17,7 @@ from django.utils import timezone
 from knox.models import AbstractAuthToken
 
 from accounts import roles
+from accounts.session_models import SignIn as SignIn
 
 
 class Role(models.Model):
@@ -26,6 +27,7 @@ class Role(models.Model):
     title = models.CharField(max_length=80)
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     permissions = models.JSONField(default=list, blank=True, help_text="Own permissions; the parent's are inherited.")
+    mfa_required = models.BooleanField(default=False, help_text="Who has this role signs in with a second factor.")
 
     class Meta:
         ordering = ["name"]
@@ -70,6 +72,8 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no 
     """A person. What they may do comes from the role and from grants only: there is no superuser."""
 
     role = models.ForeignKey(Role, on_delete=models.PROTECT, default=roles.GUEST, related_name="users")
+    must_change_password = models.BooleanField(default=False, help_text="Before anything else but stop.")
+    password_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     is_superuser = False  # rights come from roles and grants; this flag of Django's would go round both
     is_staff = property(lambda self: self.may_enter_admin)
@@ -133,6 +137,9 @@ class ApiToken(AbstractAuthToken):
 
     name = models.CharField(max_length=80, blank=True)
     may_stop = models.BooleanField(default=False, help_text="Has the scope `stop`.")
+    actions = models.JSONField(null=True, help_text="Of its person's rights only these; null: all.")
+    robots = models.JSONField(null=True, help_text="Slugs: on these robots only; null: on all.")
+    last_used_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.token_key}… of {self.user}"  # never the digest

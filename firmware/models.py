@@ -37,6 +37,12 @@ def check_poll_interval(seconds: float) -> None:
         raise ValidationError(f"Read a robot at most every {shortest} s.")
 
 
+ROBOT_PERMISSIONS = [
+    (f"{verb}_robot", f"Can {verb.replace('_', ' ')}")
+    for verb in ("stop", "command", "jog", "reset", "configure", "register_write", "break_lease", "approve")
+]
+
+
 class Site(models.Model):
     """A place with a rail on which robots stand."""
 
@@ -46,6 +52,7 @@ class Site(models.Model):
 
     class Meta:
         ordering = ["name"]
+        permissions = [("view_robot", "Can view"), *ROBOT_PERMISSIONS]
 
     def __str__(self) -> str:
         return self.name
@@ -76,10 +83,7 @@ class Robot(models.Model):
 
     class Meta:
         ordering = ["slug"]
-        permissions = [
-            (f"{verb}_robot", f"Can {verb.replace('_', ' ')}")
-            for verb in ("stop", "command", "jog", "reset", "configure", "register_write", "break_lease", "approve")
-        ]
+        permissions = ROBOT_PERMISSIONS
 
     def __str__(self) -> str:
         return self.slug
@@ -115,6 +119,21 @@ class Robot(models.Model):
         """What a client is built from; when it changes, a new client is due."""
         settings_ = json.dumps(self.settings, sort_keys=True)
         return self.base_url, self.profile, profile.version(self.profile), self.sealed_credentials, settings_
+
+
+class RobotGroup(models.Model):
+    """Robots that rights are granted on together."""
+
+    name = models.SlugField(max_length=40, unique=True)
+    title = models.CharField(max_length=80, blank=True)
+    robots = models.ManyToManyField(Robot, blank=True, related_name="groups")
+
+    class Meta:
+        ordering = ["name"]
+        permissions = [("view_robot", "Can view"), *ROBOT_PERMISSIONS]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class RobotState(models.Model):
