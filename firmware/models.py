@@ -37,7 +37,7 @@ def check_poll_interval(seconds: float) -> None:
         raise ValidationError(f"Read a robot at most every {shortest} s.")
 
 
-ROBOT_PERMISSIONS = [
+ROBOT_PERMISSIONS: list[tuple[str, Any]] = [
     (f"{verb}_robot", f"Can {verb.replace('_', ' ')}")
     for verb in ("stop", "command", "jog", "reset", "configure", "register_write", "break_lease", "approve")
 ]

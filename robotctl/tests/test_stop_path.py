@@ -75,13 +75,27 @@ def others(system: System) -> list[int]:
 
 
 def moving(system: System, index: int = 0) -> None:
+    unlatched(system, index)
+    target = 90 if system.control(index)["robots"][0]["position_m"] < 50 else 5
+    moved = system.command("operator", system.demo[index]["slug"], "move", target_m=target, speed_mps=1.0).json()
+    assert moved.get("status") == "confirmed", moved
+
+
+def unlatched(system: System, index: int) -> None:
     slug = system.demo[index]["slug"]
     if system.state(slug)["stop"]["latched"]:
         done = system.call("engineer", "POST", f"robots/{slug}/stop/reset/", {"reason": "next test"}).json()
         assert done["status"] == "confirmed", done
-    target = 90 if system.control(index)["robots"][0]["position_m"] < 50 else 5
-    moved = system.command("operator", slug, "move", target_m=target, speed_mps=1.0).json()
-    assert moved.get("status") == "confirmed", moved
+
+
+def at_rest(system: System, index: int = 1) -> None:
+    """Bring a robot out of whatever the tests before left it in."""
+    unlatched(system, index)
+    slug = system.demo[index]["slug"]
+    if system.control(index)["robots"][0]["state"] == "MOVE":
+        system.command("operator", slug, "halt")
+    until(lambda: system.control(index)["robots"][0]["speed_mps"] == 0)
+    until(lambda: system.state(slug)["machine_state"]["value"] == "idle")
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +153,7 @@ def test_a_web_process_that_starts_with_its_database_away_stops_robots(own: Syst
 def test_a_command_whose_process_is_killed_ends_honestly(own: System) -> None:
     """Web dies with -9 while the robot is thinking: the poll process reads the robot and says what came of it."""
     slug = own.demo[1]["slug"]
-    moving(own, 1)  # out of the stop of the tests before
-    own.command("operator", slug, "halt")
-    until(lambda: own.control(1)["robots"][0]["speed_mps"] == 0)
+    at_rest(own)
     own.control(1, "fault", {"fault": "slow", "value": 2})
     sent = threading.Thread(target=_send_and_lose, args=[own, slug])
     sent.start()
@@ -171,9 +183,7 @@ def _last(system: System, slug: str) -> dict[str, Any]:
 
 def test_a_poll_process_that_is_killed_amid_a_sequence_sends_nothing_twice(own: System) -> None:
     slug = own.demo[1]["slug"]
-    moving(own, 1)  # out of the stop of the tests before
-    own.command("operator", slug, "halt")
-    until(lambda: own.control(1)["robots"][0]["speed_mps"] == 0)
+    at_rest(own)
     begun = own.control(1)["robots"][0]["by_path"]["POST /api/v1/motion/segment/start"]
     at_m = own.control(1)["robots"][0]["position_m"]
     steps = [{"name": "move", "params": {"target_m": round(at_m + away, 2)}} for away in (1.0, 0.0)]
@@ -192,6 +202,7 @@ def test_a_poll_process_that_is_killed_amid_a_sequence_sends_nothing_twice(own: 
 
 def test_a_bus_that_is_killed_amid_a_command_costs_neither_the_command_nor_its_story(own: System) -> None:
     slug = own.demo[1]["slug"]
+    at_rest(own)
     own.control(1, "fault", {"fault": "slow", "value": 1})
     target = 90 if own.control(1)["robots"][0]["position_m"] < 50 else 5
     with opened(own, "viewer") as line:
