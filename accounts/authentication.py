@@ -1,5 +1,6 @@
 """Who is asking: API tokens (knox) and browser sessions."""
 
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +16,8 @@ from rest_framework.request import Request
 from accounts import context
 from accounts.models import ApiToken, User
 
+USED_TO_THE = timedelta(minutes=1)
+
 
 class TokenAuthentication(KnoxAuthentication):
     """`Authorization: Token …`. Tells the journal who it is."""
@@ -25,8 +28,17 @@ class TokenAuthentication(KnoxAuthentication):
         except UnicodeDecodeError as error:
             raise exceptions.AuthenticationFailed("Invalid token.") from error
         if found is not None:
+            found[0].limits = found[1].limits
+            _used(found[1])
             context.set_actor(found[0].pk, found[0].get_username())
         return found
+
+
+def _used(token: ApiToken) -> None:
+    """Remember when it was last used, to the minute; a database that is busy is not waited for by every request."""
+    now = timezone.now()
+    if token.last_used_at is None or now - token.last_used_at > USED_TO_THE:
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -68,4 +80,8 @@ def token_user(digest: str) -> User | None:
         .filter(digest=digest, expiry__gt=timezone.now(), user__is_active=True)
         .first()
     )
-    return token.user if token else None
+    if token is None:
+        return None
+    user: User = token.user
+    user.limits = token.limits
+    return user

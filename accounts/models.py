@@ -75,6 +75,7 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no 
     must_change_password = models.BooleanField(default=False, help_text="Before anything else but stop.")
     password_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    limits = roles.Limits()  # of the API token that the request came with
     is_superuser = False  # rights come from roles and grants; this flag of Django's would go round both
     is_staff = property(lambda self: self.may_enter_admin)
 
@@ -147,6 +148,17 @@ class ApiToken(AbstractAuthToken):
     @property
     def scopes(self) -> list[str]:
         return ["stop"] if self.may_stop else []
+
+    @property
+    def limits(self) -> roles.Limits:
+        actions = None if self.actions is None else frozenset(self.actions)
+        if actions is not None and self.may_stop:
+            actions |= {"robot.view", "robot.stop"}
+        return roles.Limits(actions, None if self.robots is None else frozenset(self.robots))
+
+    @property
+    def is_limited(self) -> bool:
+        return self.actions is not None or self.robots is not None
 
 
 class WsTicket(models.Model):

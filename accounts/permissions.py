@@ -20,10 +20,12 @@ from guardian.shortcuts import assign_perm, remove_perm
 from accounts import roles, stop_tickets
 from accounts.models import Grant, Role, User
 from robotctl import events
+from robotctl.problems import Problem
 
 M = TypeVar("M", bound=models.Model)
 Person = User | AnonymousUser
 NOTHING: frozenset[str] = frozenset()
+LONGEST_UNASKED_S = 3600.0
 
 
 class Hidden(Http404):
@@ -32,15 +34,19 @@ class Hidden(Http404):
 
 def rights(user: Person, obj: models.Model | None = None) -> frozenset[str]:
     """Everything `user` may do now; with `obj`, on that object."""
+    if not isinstance(user, User):
+        return NOTHING
     held = _role_rights(user)
-    if obj is not None and isinstance(user, User) and held != _all_rights():
+    if obj is not None and held != _all_rights():
         held |= _granted(user, obj, timezone.now())
-    return held
+    return user.limits.of(held, getattr(obj, "slug", None))
 
 
 def may(user: Person, action: str, obj: models.Model | None = None) -> bool:
     """The dynamic check. Asks for grants only when the role does not already say yes."""
-    return action in _role_rights(user) or (obj is not None and action in rights(user, obj))
+    if isinstance(user, User) and action in user.limits.of(_role_rights(user), getattr(obj, "slug", None)):
+        return True
+    return obj is not None and action in rights(user, obj)
 
 
 def require(user: Person, action: str, obj: models.Model | None = None) -> None:
@@ -51,18 +57,58 @@ def require(user: Person, action: str, obj: models.Model | None = None) -> None:
         raise PermissionDenied(f"Your role does not include {action}.")
 
 
+def require_may_give(user: Person, given: frozenset[str]) -> None:
+    """Nobody gives rights that they do not hold themselves. Raises Problem 403 `beyond_own_rights`."""
+    if beyond := sorted(given - rights(user)):
+        raise Problem(403, "beyond_own_rights", f"You cannot give rights that you do not have: {', '.join(beyond)}.")
+
+
 def visible(user: Person, queryset: models.QuerySet[M], action: str | None = None) -> models.QuerySet[M]:
     """The rows of `queryset` that `user` may see (or do `action` on). Two queries at most, however many rows."""
     action = action or f"{queryset.model._meta.model_name}.view"
+    if not isinstance(user, User) or action not in user.limits.of(frozenset({action}), None):
+        return queryset.none()
+    if user.limits.slugs is not None and hasattr(queryset.model, "slug"):
+        queryset = queryset.filter(slug__in=user.limits.slugs)
     if action in _role_rights(user):
         return queryset
-    if not isinstance(user, User):
-        return queryset.none()
-    table = Role.table()
-    kind = ContentType.objects.get_for_model(queryset.model)
-    active = Grant.objects.active(timezone.now()).held_by(user).filter(content_type=kind)
-    rows = active.values_list("object_id", "role_id").distinct()
-    return queryset.filter(pk__in=[pk for pk, role in rows if action in roles.effective(str(role), table)])
+    table, wanted = Role.table(), models.Q(pk__in=[])
+    rows = Grant.objects.active(timezone.now()).held_by(user).values_list("content_type_id", "object_id", "role_id")
+    given = [(kind, pk) for kind, pk, role in rows.distinct() if action in roles.effective(str(role), table)]
+    for kind, lookup in _lookups(queryset.model).items():
+        wanted |= models.Q(**{f"{lookup}__in": [pk for found, pk in given if found == kind]})
+    return queryset.filter(pk__in=queryset.model._default_manager.filter(wanted).values("pk"))
+
+
+def _lookups(model: type[models.Model]) -> dict[int, str]:
+    """The kinds of objects through which rights on a row of `model` are granted → the path from the row to them.
+
+    The row itself, and what its model names in GRANTED_THROUGH: `{"app.model": "field"}`.
+    """
+    through: dict[str, str] = getattr(model, "GRANTED_THROUGH", {})
+    kinds = {ContentType.objects.get_by_natural_key(*label.split(".")).pk: field for label, field in through.items()}
+    return {ContentType.objects.get_for_model(model).pk: "pk"} | kinds
+
+
+def changes_in_s(user: User) -> float:
+    """How long until a grant of this person begins or ends by itself, in seconds; an hour at most."""
+    now = timezone.now()
+    held = Grant.objects.held_by(user)
+    times = held.aggregate(
+        begins=models.Min("starts_at", filter=models.Q(starts_at__gt=now)),
+        ends=models.Min("ends_at", filter=models.Q(ends_at__gt=now)),
+    )
+    left_s: list[float] = [(at - now).total_seconds() + 0.05 for at in times.values() if at]
+    return min([LONGEST_UNASKED_S, *left_s])
+
+
+def granted_through(obj: models.Model) -> list[models.Model]:
+    """The objects on which a grant gives rights on `obj`: itself, and what it belongs to."""
+    found: list[models.Model] = [obj]
+    for field in getattr(obj, "GRANTED_THROUGH", {}).values():
+        value = getattr(obj, field)
+        found += [] if value is None else value.all() if hasattr(value, "all") else [value]
+    return found
 
 
 def _all_rights() -> frozenset[str]:
@@ -80,18 +126,19 @@ def _role_rights(user: Person) -> frozenset[str]:
 
 
 def _granted(user: User, obj: models.Model, now: datetime) -> frozenset[str]:
+    """What the grants that are active now give on `obj`: what they promise and what guardian holds, and nothing else."""
     if not user.is_active:
         return NOTHING
-    names = list(Grant.objects.active(now).held_by(user).on(obj).values_list("role_id", flat=True))
-    if not names:
-        return NOTHING
-    table = Role.table()
-    promised = frozenset[str]().union(*(roles.effective(name, table) for name in names))
-    kind = obj._meta.model_name
-    projected = {
-        f"{kind}.{codename.removesuffix(f'_{kind}')}" for codename in ObjectPermissionChecker(user).get_perms(obj)
-    }
-    return roles.with_consequences(promised & projected)
+    held = frozenset[str]()
+    table: dict[str, tuple[str | None, frozenset[str]]] = {}
+    for given_on in granted_through(obj):
+        names = list(Grant.objects.active(now).held_by(user).on(given_on).values_list("role_id", flat=True))
+        if names:
+            table = table or Role.table()
+            promised = frozenset[str]().union(*(roles.effective(name, table) for name in names))
+            perms = ObjectPermissionChecker(user).get_perms(given_on)
+            held |= promised & {f"robot.{codename.removesuffix('_robot')}" for codename in perms}
+    return roles.with_consequences(held)
 
 
 def grant(
@@ -130,13 +177,19 @@ def withdraw(given: Grant) -> None:
             project(obj, holder)
 
 
+def withdraw_all(obj: models.Model) -> None:
+    """End every grant on an object that goes."""
+    for given in Grant.objects.on(obj).select_related("user", "group"):
+        withdraw(given)
+
+
 def project(obj: models.Model, holder: User | Group) -> None:
     """Make guardian's rows for (holder, obj) say what the grants that have not ended promise."""
-    now, table, kind = timezone.now(), Role.table(), obj._meta.model_name
+    now, table = timezone.now(), Role.table()
     theirs = Grant.objects.filter(user=holder) if isinstance(holder, User) else Grant.objects.filter(group=holder)
     open_grants = theirs.on(obj).filter(models.Q(ends_at__isnull=True) | models.Q(ends_at__gt=now))
     promised = {right for given in open_grants for right in roles.effective(given.role_id, table)}
-    wanted = {f"{verb}_{kind}" for verb in roles.ROBOT if f"{kind}.{verb}" in promised}
+    wanted = {f"{verb}_robot" for verb in roles.ROBOT if f"robot.{verb}" in promised}
     checker = ObjectPermissionChecker(holder)
     current = set(_own_perms(checker, obj, holder))
     for codename in wanted - current:
@@ -146,10 +199,12 @@ def project(obj: models.Model, holder: User | Group) -> None:
     rights_changed(holder)
 
 
-def project_role(role: Role) -> None:
-    """A role has changed: project every grant of it anew, and have every socket ask again."""
+def project_role(name: str) -> None:
+    """A role has changed: project every grant of it and of what inherits from it anew, and have every socket ask again."""
+    table = Role.table()
+    heirs = [one for one in table if name in roles.ancestry(one, table)]
     with transaction.atomic():
-        for given in Grant.objects.filter(role=role).select_related("user", "group"):
+        for given in Grant.objects.filter(role__in=heirs).select_related("user", "group"):
             holder = given.user or given.group
             if holder is not None and given.target is not None:
                 project(given.target, holder)

@@ -19,6 +19,19 @@ GUEST = "guest"
 ADMIN = "admin"
 
 
+class Limits(NamedTuple):
+    """What an API token leaves of its person's rights: these actions, on these robots; None: no limit."""
+
+    actions: frozenset[str] | None = None
+    slugs: frozenset[str] | None = None
+
+    def of(self, rights: frozenset[str], slug: str | None) -> frozenset[str]:
+        """What is left of `rights`, on the object called `slug` (None: on everything)."""
+        if slug is not None and self.slugs is not None and slug not in self.slugs:
+            return frozenset()
+        return rights if self.actions is None else rights & self.actions
+
+
 class RoleSpec(NamedTuple):
     title: str
     parent: str | None
@@ -59,11 +72,14 @@ def effective(name: str, roles: Mapping[str, tuple[str | None, frozenset[str]]])
 
     A parent that comes round again ends the walk: a cycle gives no more than its members hold.
     """
-    rights: frozenset[str] = frozenset()
-    seen: set[str] = set()
+    return with_consequences(frozenset[str]().union(*(roles[one][1] for one in ancestry(name, roles))))
+
+
+def ancestry(name: str, roles: Mapping[str, tuple[str | None, frozenset[str]]]) -> list[str]:
+    """The role itself and its ancestors, nearest first."""
+    found: list[str] = []
     current: str | None = name
-    while current is not None and current in roles and current not in seen:
-        seen.add(current)
-        current, own = roles[current]
-        rights |= own
-    return with_consequences(rights)
+    while current is not None and current in roles and current not in found:
+        found.append(current)
+        current = roles[current][0]
+    return found

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts import permissions
+from accounts import permissions, roles
 from accounts.models import User
 
 
@@ -43,6 +43,12 @@ class TokenRequest(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=80)
     expires_in_s = serializers.IntegerField(required=False, min_value=60, max_value=366 * 86400, default=36000)
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=["stop"]), required=False, default=list)
+    actions = serializers.ListField(
+        child=serializers.ChoiceField(choices=roles.ACTIONS), required=False, allow_null=True, default=None
+    )
+    robots = serializers.ListField(
+        child=serializers.SlugField(max_length=40), required=False, allow_null=True, default=None
+    )
 
 
 class TokenRow(serializers.Serializer[Any]):
@@ -53,6 +59,9 @@ class TokenRow(serializers.Serializer[Any]):
     scopes = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField(source="created")
     expires_at = serializers.DateTimeField(source="expiry")
+    actions = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    robots = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
 
 
 class NewToken(serializers.Serializer[Any]):
@@ -60,6 +69,8 @@ class NewToken(serializers.Serializer[Any]):
     token = serializers.CharField()
     name = serializers.CharField()
     scopes = serializers.ListField(child=serializers.CharField())
+    actions = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    robots = serializers.ListField(child=serializers.CharField(), allow_null=True)
     expires_at = serializers.DateTimeField()
 
 

@@ -119,8 +119,10 @@ class SocketTicket(APIView):
 
 
 class Tokens(APIView):
-    """One's own API tokens. POST `{name, expires_in_s?, scopes?}` makes one; it is shown this once. Only one with the scope
-    `stop` may stop robots."""
+    """One's own API tokens. POST `{name, expires_in_s?, scopes?, actions?, robots?}` makes one; it is shown this once.
+
+    Only one with the scope `stop` may stop robots. `actions` and `robots` (slugs) leave it that part of one's rights only.
+    """
 
     @extend_schema(responses=TokenRow(many=True))
     def get(self, request: Request) -> Response:
@@ -131,13 +133,16 @@ class Tokens(APIView):
     @extend_schema(request=TokenRequest, responses={201: NewToken})
     def post(self, request: Request) -> Response:
         assert isinstance(request.user, User)
+        if isinstance(request.auth, ApiToken) and request.auth.is_limited:
+            raise exceptions.PermissionDenied("A token that is limited makes no other.")
         given = TokenRequest(data=request.data)
         given.is_valid(raise_exception=True)
         name, lifetime = given.validated_data["name"], timedelta(seconds=given.validated_data["expires_in_s"])
         with transaction.atomic():
             may_stop = "stop" in given.validated_data["scopes"]
-            made, token = ApiToken.objects.create(request.user, expiry=lifetime, name=name, may_stop=may_stop)
-            about = {"id": made.token_key, "name": name, "scopes": made.scopes}
+            limits = {key: given.validated_data[key] for key in ("actions", "robots")}
+            made, token = ApiToken.objects.create(request.user, expiry=lifetime, name=name, may_stop=may_stop, **limits)
+            about = {"id": made.token_key, "name": name, "scopes": made.scopes} | limits
             journal.record("auth.token_issued", request.user.username, data=about)
         body = about | {"token": token, "expires_at": journal.iso(made.expiry)}
         return Response(body, status=status.HTTP_201_CREATED)

@@ -1,19 +1,23 @@
-"""`robots/{slug}/access/`: who holds which role on this robot. accounts does the granting; it knows objects only generically."""
+"""`robots/{slug}/access/`, and the same of a group of robots and of a site: who holds which role on it, and why.
 
-from typing import Any
+accounts does the granting; it knows objects only generically.
+"""
+
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import Group
-from django.db import transaction
-from drf_spectacular.utils import extend_schema
+from django.db import models, transaction
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import permissions
+from accounts import explain, permissions, roles
 from accounts.journal import iso
 from accounts.models import Grant, Role, User
+from firmware.models import Robot, RobotGroup, Site
 from firmware.serializers import GrantReply, GrantRequest
 from firmware.views import robot_or_404, signed_in
 
@@ -24,6 +28,7 @@ def _shape(grant: Grant) -> dict[str, Any]:
         "user": grant.user.username if grant.user else None,
         "group": grant.group.name if grant.group else None,
         "role": grant.role_id,
+        "on": f"{grant.content_type.model} {grant.target}",
         "starts_at": iso(grant.starts_at),
         "ends_at": iso(grant.ends_at),
         "reason": grant.reason,
@@ -31,24 +36,35 @@ def _shape(grant: Grant) -> dict[str, Any]:
     }
 
 
-class RobotAccess(APIView):
-    """Roles granted on one robot; needs `users.manage`."""
+class _OfTarget(APIView):
+    """Finds what the address names: a robot, a group of robots or a site."""
 
+    of: ClassVar[type[models.Model]]
+
+    def target(self, **where: Any) -> models.Model:
+        if self.of is Robot:
+            return robot_or_404(self.request, where["slug"], "users.manage")
+        permissions.require(self.request.user, "users.manage")
+        return get_object_or_404(self.of, **where)
+
+
+class _Access(_OfTarget):
     @extend_schema(responses=GrantReply(many=True))
-    def get(self, request: Request, slug: str) -> Response:
-        robot = robot_or_404(request, slug, "users.manage")
-        grants = Grant.objects.on(robot).select_related("user", "group", "granted_by")
+    def get(self, request: Request, **where: Any) -> Response:
+        grants = Grant.objects.on(self.target(**where)).select_related("user", "group", "granted_by", "content_type")
         return Response({"results": [_shape(grant) for grant in grants]})
 
     @extend_schema(request=GrantRequest, responses={201: GrantReply})
-    def post(self, request: Request, slug: str) -> Response:
-        robot = robot_or_404(request, slug, "users.manage")
+    def post(self, request: Request, **where: Any) -> Response:
+        target = self.target(**where)
         given = GrantRequest(data=request.data)
         given.is_valid(raise_exception=True)
         wanted = given.validated_data
+        role = _named(Role, "role", name=wanted["role"])
+        permissions.require_may_give(request.user, roles.effective(role.pk, Role.table()))
         grant = permissions.grant(
-            robot,
-            role=_named(Role, "role", name=wanted["role"]),
+            target,
+            role=role,
             holder=_named(User, "user", username=wanted["user"])
             if "user" in wanted
             else _named(Group, "group", name=wanted["group"]),
@@ -60,15 +76,75 @@ class RobotAccess(APIView):
         return Response(_shape(grant), status=status.HTTP_201_CREATED)
 
 
-class RobotGrant(APIView):
-    """One grant; DELETE withdraws it at once."""
-
+class _Grant(_OfTarget):
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, slug: str, pk: int) -> Response:
-        robot = robot_or_404(request, slug, "users.manage")
+    def delete(self, request: Request, grant: int, **where: Any) -> Response:
         with transaction.atomic():
-            permissions.withdraw(get_object_or_404(Grant.objects.on(robot), pk=pk))
+            permissions.withdraw(get_object_or_404(Grant.objects.on(self.target(**where)), pk=grant))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RobotAccess(_Access):
+    """Roles granted on one robot, optionally `from` and `until`; needs `users.manage`."""
+
+    of = Robot
+
+
+class RobotGrant(_Grant):
+    """One grant on a robot; DELETE withdraws it at once."""
+
+    of = Robot
+
+
+class GroupAccess(_Access):
+    """Roles granted on all robots of a group; needs `users.manage`."""
+
+    of = RobotGroup
+
+
+class GroupGrant(_Grant):
+    """One grant on a group of robots; DELETE withdraws it at once."""
+
+    of = RobotGroup
+
+
+class SiteAccess(_Access):
+    """Roles granted on all robots of a site; needs `users.manage`."""
+
+    of = Site
+
+
+class SiteGrant(_Grant):
+    """One grant on a site; DELETE withdraws it at once."""
+
+    of = Site
+
+
+class WhyReply(serializers.Serializer[Any]):
+    user = serializers.CharField()
+    action = serializers.CharField()
+    allowed = serializers.BooleanField()
+    because = serializers.JSONField()
+
+
+class RobotWhy(APIView):
+    """Why `user` may do `action` on this robot, or may not: `{"allowed", "because": [{"kind","gives","text"}]}`.
+
+    About oneself without more; about others with `users.view`. `action`: as in the matrix, for example `robot.command`.
+    """
+
+    @extend_schema(
+        parameters=[OpenApiParameter("user", str), OpenApiParameter("action", str, required=True)], responses=WhyReply
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        robot = robot_or_404(request, slug)
+        name, action = request.query_params.get("user", signed_in(request).username), request.query_params.get("action")
+        if name != signed_in(request).username:
+            permissions.require(request.user, "users.view")
+        if action not in roles.ACTIONS:
+            words = f"Name one of the actions: {', '.join(roles.ACTIONS)}."
+            raise serializers.ValidationError({"action": [words]})
+        return Response(explain.why(_named(User, "user", username=name), action, robot))
 
 
 def _named(model: Any, field: str, **lookup: Any) -> Any:

@@ -11,9 +11,10 @@ from django.utils import timezone
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts import journal, permissions
 from accounts.admin import ReadOnlyAdmin, RightsAdmin
 from firmware import profile, recorder
-from firmware.models import Command, Robot, Site, StopStatus, Transition
+from firmware.models import Command, Robot, RobotGroup, Site, StopStatus, Transition
 from firmware.probing import pages
 
 
@@ -84,6 +85,8 @@ class RobotAdmin(RightsAdmin):
         with transaction.atomic():
             super().save_model(request, obj, form, change)
             recorder.rewired(obj, *(before or ("", obj.profile)))
+            if "site" in form.changed_data or not change:
+                permissions.rights_changed(None)  # rights are granted on sites
 
     def get_readonly_fields(self, request: HttpRequest, obj: Robot | None = None) -> list[str]:
         return ["slug"] if obj else []
@@ -111,6 +114,24 @@ class RobotAdmin(RightsAdmin):
 class SiteAdmin(RightsAdmin):
     view_action, change_action = "robot.configure", "robot.configure"
     list_display = ["name", "rail_start_m", "rail_end_m"]
+
+
+@admin.register(RobotGroup)
+class RobotGroupAdmin(RightsAdmin):
+    view_action, change_action = "users.view", "users.manage"
+    list_display = ["name", "title"]
+    filter_horizontal = ["robots"]
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        robots = sorted(form.instance.robots.values_list("slug", flat=True))
+        journal.record("robotgroup.changed", form.instance.name, data={"robots": robots})
+        permissions.rights_changed(None)
+
+    def delete_model(self, request: HttpRequest, obj: RobotGroup) -> None:
+        permissions.withdraw_all(obj)
+        super().delete_model(request, obj)
+        permissions.rights_changed(None)
 
 
 @admin.register(Command)

@@ -10,6 +10,8 @@ class FirmwareConfig(AppConfig):
         from django.db import transaction
         from django.db.models.signals import post_save
 
+        from accounts import people
+        from firmware import forgetting
         from firmware.models import Robot, Site
         from firmware.stop_targets import targets
 
@@ -20,3 +22,4 @@ class FirmwareConfig(AppConfig):
 
         auditlog.register(Robot, exclude_fields=["sealed_credentials"])
         auditlog.register(Site)
+        people.also_forget.append(forgetting.forget)

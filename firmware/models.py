@@ -81,6 +81,8 @@ class Robot(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    GRANTED_THROUGH: ClassVar = {"firmware.site": "site", "firmware.robotgroup": "groups"}
+
     class Meta:
         ordering = ["slug"]
         permissions = ROBOT_PERMISSIONS
@@ -122,7 +124,7 @@ class Robot(models.Model):
 
 
 class RobotGroup(models.Model):
-    """Robots that rights are granted on together."""
+    """Robots that rights are granted on together. Whoever changes it rings with `permissions.rights_changed`."""
 
     name = models.SlugField(max_length=40, unique=True)
     title = models.CharField(max_length=80, blank=True)

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from rest_framework import serializers
 
+from accounts import permissions
 from firmware import profile, recorder
 from firmware.credentials import Unreadable
 from firmware.models import Robot, Site
@@ -85,6 +86,8 @@ class RobotSerializer(serializers.ModelSerializer[Robot]):
             instance.credentials = credentials
         instance.save()
         recorder.rewired(instance, *before)
+        if "site" in validated_data:
+            permissions.rights_changed(None)  # rights are granted on sites
         return instance
 
 
@@ -278,6 +281,7 @@ class GrantReply(serializers.Serializer[Any]):
     user = serializers.CharField(allow_null=True)
     group = serializers.CharField(allow_null=True)
     role = serializers.CharField()
+    on = serializers.CharField()
     starts_at = serializers.CharField()
     ends_at = serializers.CharField(allow_null=True)
     reason = serializers.CharField()

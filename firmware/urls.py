@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from firmware import access, command_views, equipment_views, lease_views, link_views, sequence_views, stop_views, views
+from firmware import (
+    access,
+    command_views,
+    equipment_views,
+    group_views,
+    lease_views,
+    link_views,
+    sequence_views,
+    stop_views,
+    views,
+)
 
 urlpatterns = [
     path("robots/", views.Robots.as_view(), name="robots"),
@@ -24,7 +34,16 @@ urlpatterns = [
     path("robots/<slug:slug>/stop/", stop_views.StopRobot.as_view(), name="robot-stop"),
     path("robots/<slug:slug>/stop/reset/", stop_views.StopReset.as_view(), name="robot-stop-reset"),
     path("robots/<slug:slug>/access/", access.RobotAccess.as_view(), name="robot-access"),
-    path("robots/<slug:slug>/access/<int:pk>/", access.RobotGrant.as_view(), name="robot-grant"),
+    path("robots/<slug:slug>/access/why/", access.RobotWhy.as_view(), name="robot-access-why"),
+    path("robots/<slug:slug>/access/<int:grant>/", access.RobotGrant.as_view(), name="robot-grant"),
+    path("robot-groups/", group_views.Groups.as_view(), name="robot-groups"),
+    path("robot-groups/<slug:name>/", group_views.GroupDetail.as_view(), name="robot-group"),
+    path("robot-groups/<slug:name>/access/", access.GroupAccess.as_view(), name="robot-group-access"),
+    path("robot-groups/<slug:name>/access/<int:grant>/", access.GroupGrant.as_view(), name="robot-group-grant"),
+    path("sites/", group_views.Sites.as_view(), name="sites"),
+    path("sites/<int:pk>/", group_views.SiteDetail.as_view(), name="site"),
+    path("sites/<int:pk>/access/", access.SiteAccess.as_view(), name="site-access"),
+    path("sites/<int:pk>/access/<int:grant>/", access.SiteGrant.as_view(), name="site-grant"),
     path("robots/<slug:slug>/modules/", equipment_views.Modules.as_view(), name="robot-modules"),
     path("robots/<slug:slug>/modules/<str:address>/", equipment_views.Module.as_view(), name="robot-module"),
     path(

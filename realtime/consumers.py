@@ -37,6 +37,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.writer: asyncio.Task[None] | None = None
         self.rechecking: asyncio.Task[None] | None = None
         self.rights_moved = False
+        self.asks_again: asyncio.TimerHandle | None = None
         self.changing_topics = asyncio.Lock()  # what is joined follows from rights that were looked up just before
         self.errors = 0
         self.asked: list[str] = []
@@ -76,7 +77,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.hub.rights_listeners.discard(self._rights_changed)
         if self.client is not None:
             self.hub.remove(self.client)
-        for task in (self.writer, self.rechecking):
+        for task in (self.writer, self.rechecking, self.asks_again):
             if task is not None:
                 task.cancel()
 
@@ -137,7 +138,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if not self.asked:
             return
         before = set(client.topics)
-        allowed, rights = await in_database(self._expand, self.asked)
+        allowed, rights = await self._may(self.asked)
         asked = [topic for topic in self.asked if topic in allowed or topic in SHORTHANDS]
         if allowed == before and asked == self.asked and rights == self.rights:
             return
@@ -178,7 +179,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         self.client.notice(frame("error", code=code, detail=detail, **more))
 
-    def _expand(self, topics: list[str]) -> tuple[set[str], dict[str, list[str]]]:
+    async def _may(self, topics: list[str]) -> tuple[set[str], dict[str, list[str]]]:
+        """See `_expand`; a grant that begins or ends makes this socket ask again, with nobody to ring for it."""
+        allowed, rights, changes_in_s = await in_database(self._expand, topics)
+        if self.asks_again is not None:
+            self.asks_again.cancel()
+        self.asks_again = asyncio.get_running_loop().call_later(changes_in_s, self._rights_changed, None)
+        return allowed, rights
+
+    def _expand(self, topics: list[str]) -> tuple[set[str], dict[str, list[str]], float]:
         """The hub topics behind what was asked for, as far as this person may, and the rights to show beside them."""
         assert self.user is not None
         self.user.__dict__.pop("_role_rights", None)
@@ -195,7 +204,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             elif kind in ("robot", "tile", "alert") and slug and (held := snapshot.robot_rights(self.user, slug)):
                 allowed.add(topic)
                 rights[topic] = held
-        return allowed, rights
+        return allowed, rights, permissions.changes_in_s(self.user)
 
     async def _subscribe(self, message: Subscribe) -> None:
         async with self.changing_topics:
@@ -207,7 +216,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _join(self, message: Subscribe, asked: list[str]) -> None:
         assert self.client is not None
-        allowed, rights = await in_database(self._expand, asked)
+        allowed, rights = await self._may(asked)
         self.asked, self.rights = [topic for topic in asked if topic in allowed or topic in SHORTHANDS], rights
         new = allowed - self.client.topics
         self.client.hold_events()
@@ -242,7 +251,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         assert self.client is not None
         async with self.changing_topics:
             self.asked = [topic for topic in self.asked if topic not in topics]
-            allowed, rights = await in_database(self._expand, self.asked)
+            allowed, rights = await self._may(self.asked)
             for topic in self.client.topics - allowed:
                 self.hub.leave(self.client, topic)
             self.client.notice(frame("subscribed", topics=self.asked, rights=rights))

@@ -104,7 +104,7 @@ def test_the_list_costs_the_same_for_one_robot_and_for_many(people: Any) -> None
         give(one, people["charlie"], "viewer")
     with CaptureQueriesContext(connection) as captured:
         assert len(permissions.visible(fresh(people["charlie"]), Robot.objects.all())) == 20
-    assert len(captured) <= 5
+    assert len(captured) <= 7  # two of them look up kinds of objects, once in the life of a process
 
 
 def test_granting_over_the_api_needs_the_right_and_is_journalled(robot: Any, people: Any, api: Any) -> None:

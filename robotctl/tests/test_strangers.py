@@ -1,5 +1,6 @@
 """May the stranger? Every address of the resolver is asked; a new one that answers a stranger fails here."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ PUBLIC = {
     "api/schema/", "api/docs/",  # they describe the API and hold no data
     "api/v1/auth/login/",
 }  # fmt: skip
-PARTS = {"<slug:slug>": "oht-01", "<int:pk>": "1", "<str:token_key>": "x"}
+PARTS = {"slug": "oht-01", "int": "1", "str": "x"}
 
 
 def addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
@@ -34,8 +35,7 @@ def test_a_stranger_gets_nothing_anywhere(method: str) -> None:
     paths = asked()
     assert len(paths) > 20
     for path in paths:
-        for part, value in PARTS.items():
-            path = path.replace(part, value)
+        path = re.sub(r"<(\w+):\w+>", lambda part: PARTS[part[1]], path)
         answer = getattr(Client(), method)(f"/{path}")
         signs_in = answer.status_code == 302 and answer["Location"].startswith("/sign-in/")
         assert answer.status_code == 401 or signs_in, f"{method} {path}: {answer.status_code}"

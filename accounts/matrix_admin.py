@@ -1,0 +1,71 @@
+"""The matrix as a grid in the admin."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+
+from accounts import matrix, permissions, role_changes, roles
+from accounts.models import Role, User
+from robotctl.problems import Problem
+
+WORDS = {"own": "{role} has {action} itself", "no": "{role} has not {action}"}
+WORDS |= {
+    "inherited": "{role} inherits {action}",
+    "follows": "{role} has {action}, since seeing and stopping go together",
+}
+
+
+def grid(model_admin: "ModelAdmin[Role]", request: HttpRequest) -> HttpResponse:
+    """Show the grid; on POST make every role's own rights be as ticked, all or none."""
+    assert isinstance(request.user, User)
+    if request.method == "POST":
+        permissions.require(request.user, "roles.manage")
+        try:
+            role_changes.import_table(_ticked(request.POST.getlist("cell")), request.user)
+            messages.success(request, "The matrix is in force.")
+        except Problem as problem:
+            messages.error(request, f"Nothing was changed. {problem.detail}")
+        return HttpResponseRedirect(request.path)
+    context = model_admin.admin_site.each_context(request) | _shown(permissions.may(request.user, "roles.manage"))
+    return TemplateResponse(request, "admin/accounts/role/matrix.html", context | {"opts": Role._meta})
+
+
+def _ticked(cells: list[str]) -> list[dict[str, Any]]:
+    """The table that the ticks make. What a role inherits has no box; where it holds it itself as well, it keeps it."""
+    table, rows = Role.table(), []
+    for role in Role.objects.all():
+        boxed = {action for action in roles.ACTIONS if matrix.cell(role.pk, action, table) in ("own", "no")}
+        kept = set(role.permissions) - boxed
+        ticked = {action for action in boxed if f"{role.pk}:{action}" in cells}
+        own = {"permissions": [action for action in roles.ACTIONS if action in kept | ticked]}
+        about = {"name": role.pk, "title": role.title, "parent": role.parent_id, "mfa_required": role.mfa_required}
+        rows.append(about | own)
+    return rows
+
+
+def _shown(may_change: bool) -> dict[str, Any]:
+    shown = matrix.matrix()["roles"]
+    rows = [
+        {
+            "action": action,
+            "cells": [
+                {
+                    "state": role["cells"][action],
+                    "value": f"{role['name']}:{action}",
+                    "words": WORDS[role["cells"][action]].format(role=role["title"], action=action),
+                }
+                for role in shown
+            ],
+        }
+        for action in roles.ACTIONS
+    ]
+    return {
+        "title": "Roles × rights",
+        "roles": shown,
+        "rows": rows,
+        "findings": matrix.validation(),
+        "may_change": may_change,
+    }

@@ -1,0 +1,141 @@
+"""Making, changing and forgetting people. Nobody gives rights that they do not hold, or takes the last administrator away."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import journal, permissions, role_changes, roles
+from accounts.models import ApiToken, Grant, JournalOrigin, Role, SignIn, User, WsTicket
+from robotctl.problems import Problem
+
+DETAILS = ("email", "first_name", "last_name")
+CHANGEABLE = (*DETAILS, "is_active", "must_change_password")
+
+# What other apps hold of a person by name, and put another name in the place of: (old, new). See firmware.apps.
+also_forget: list[Callable[[str, str], None]] = []
+
+
+def create(by: User, *, username: str, password: str | None, role: str, groups: list[str], **about: Any) -> User:
+    """A new person. Without a password they come in by a link. Raises Problem 400, 403 `beyond_own_rights`."""
+    with transaction.atomic():
+        user = User(username=username, **about)
+        _give_role(user, role, by)
+        if password is None:
+            user.set_unusable_password()
+        else:
+            set_password(user, password)
+        _checked(user)
+        user.save()
+        _join(user, groups)
+    return user
+
+
+def change(user: User, by: User, wanted: dict[str, Any]) -> User:
+    """Change a person: role, is_active, groups, details. Raises Problem 400, 403, 409 `last_admin`, `yourself`."""
+    with role_changes.changing():
+        require_may_manage(by, user)
+        if by.pk == user.pk and wanted.get("is_active") is False:
+            raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
+        if "role" in wanted:
+            _give_role(user, wanted["role"], by)
+        for name in CHANGEABLE:
+            setattr(user, name, wanted.get(name, getattr(user, name)))
+        if "password" in wanted:
+            set_password(user, wanted["password"])
+            journal.record("auth.password_set", user.username)
+        _checked(user)
+        user.save()
+        if "groups" in wanted:
+            _join(user, wanted["groups"])
+        permissions.rights_changed(user)
+    return user
+
+
+def change_details(user: User, wanted: dict[str, Any]) -> User:
+    """A person's own name and address, by themselves."""
+    with transaction.atomic():
+        for name in DETAILS:
+            setattr(user, name, wanted.get(name, getattr(user, name)))
+        _checked(user)
+        user.save()
+    return user
+
+
+def require_may_manage(by: User, user: User) -> None:
+    """Whoever manages somebody holds at least their rights. Raises Problem 403 `beyond_own_rights`."""
+    permissions.require_may_give(by, roles.effective(user.role_id or roles.GUEST, Role.table()))
+
+
+def set_password(user: User, password: str) -> None:
+    """Raises Problem 400 in the words of the rules. The caller saves."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Problem(400, "invalid", error.messages[0], errors={"password": error.messages}) from error
+    user.set_password(password)
+    user.password_changed_at = timezone.now()
+
+
+def forget(user: User, by: User, *, reason: str) -> None:
+    """Delete a person's data and keep the record: their rows stay, under a name that tells nothing. Raises Problem 403, 409."""
+    if by.pk == user.pk:
+        raise Problem(409, "yourself", "You cannot delete yourself; somebody else must.")
+    with role_changes.changing():
+        require_may_manage(by, user)
+        old, new = user.username, f"deleted-{user.pk}"
+        for given in Grant.objects.filter(user=user):
+            permissions.withdraw(given)
+        for model in (ApiToken, WsTicket, SignIn):
+            model._default_manager.filter(user=user).delete()
+        user.groups.clear()
+        user.username, user.email, user.first_name, user.last_name = new, "", "", ""
+        user.is_active, user.role_id = False, roles.GUEST
+        user.set_unusable_password()
+        user.save()
+        _forget_origins(old)
+        for forget_name in also_forget:
+            forget_name(old, new)
+        journal.record("user.forgotten", new, reason=reason)
+        permissions.rights_changed(user)
+
+
+def _forget_origins(name: str) -> None:
+    """Names and addresses of the journal. Its rows keep the person's number, which leads nowhere any more."""
+    for origin in JournalOrigin.objects.filter(actor_name=name):
+        origin.key, origin.actor_name, origin.address, origin.user_agent = secrets.token_hex(32), "", "", ""
+        origin.save()
+
+
+def _give_role(user: User, name: str, by: User) -> None:
+    role = Role.objects.filter(pk=name).first()
+    if role is None:
+        words = f"There is no role {name!r}; there are {', '.join(Role.objects.values_list('pk', flat=True))}."
+        raise Problem(400, "invalid", words, errors={"role": [words]})
+    if user.role_id != role.pk or user._state.adding:
+        permissions.require_may_give(by, roles.effective(role.pk, Role.table()))
+    user.role = role
+
+
+def _checked(user: User) -> None:
+    try:
+        user.full_clean(exclude=["password"])
+    except ValidationError as error:
+        errors = {name: [str(one) for one in words] for name, words in error.message_dict.items()}
+        raise Problem(400, "invalid", "; ".join(errors[next(iter(errors))]), errors=errors) from error
+
+
+def _join(user: User, names: list[str]) -> None:
+    found = list(Group.objects.filter(name__in=names))
+    if missing := sorted(set(names) - {group.name for group in found}):
+        words = f"There is no group {missing[0]!r}."
+        raise Problem(400, "invalid", words, errors={"groups": [words]})
+    before = sorted(user.groups.values_list("name", flat=True))
+    if before != sorted(names):
+        user.groups.set(found)
+        journal.record("user.groups_changed", user.username, data={"groups": [before, sorted(names)]})

@@ -1,0 +1,84 @@
+"""Changing roles: each change is checked whole, journalled with before and after, and in force at once in every process."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import ProtectedError
+
+from accounts import permissions, roles
+from accounts.models import Role, User
+from robotctl.problems import Problem
+
+ADMINISTERS = frozenset({"users.manage", "roles.manage"})
+
+
+@contextmanager
+def changing() -> Iterator[None]:
+    """Changes that may take the last administrator away: made one after the other, and taken back when they do."""
+    with transaction.atomic():
+        list(Role.objects.select_for_update().order_by("pk"))
+        yield
+        require_administered()
+
+
+def require_administered() -> None:
+    """Raises Problem 409 `last_admin` when nobody is left who could manage people and roles."""
+    table = Role.table()
+    able = [name for name in table if roles.effective(name, table) >= ADMINISTERS]
+    if not User.objects.filter(is_active=True, role__in=able).exists():
+        words = "Nobody would be left who may manage people and roles; give that to somebody else first."
+        raise Problem(409, "last_admin", words)
+
+
+def save(role: Role, by: User) -> Role:
+    """Make or change a role. Raises Problem 400, 403 `beyond_own_rights`, 409 `last_admin`."""
+    with changing():
+        _apply(role, by)
+    return role
+
+
+def _apply(role: Role, by: User) -> None:
+    before = roles.effective(role.pk, Role.table())
+    try:
+        role.full_clean(validate_unique=role._state.adding)
+    except ValidationError as error:
+        errors = {name: [str(one) for one in words] for name, words in error.message_dict.items()}
+        raise Problem(400, "invalid", "; ".join(errors[next(iter(errors))]), errors=errors) from error
+    role.permissions = sorted(set(role.permissions), key=roles.ACTIONS.index)
+    role.save()
+    permissions.require_may_give(by, roles.effective(role.pk, Role.table()) - before)
+    permissions.project_role(role.pk)
+
+
+def delete(role: Role) -> None:
+    """Raises Problem 409 `built_in`, `in_use`."""
+    if role.pk in roles.DEFAULTS:
+        raise Problem(409, "built_in", f"{role.pk} is one of the roles that every installation has; change it instead.")
+    try:
+        with changing():
+            role.delete()
+            permissions.rights_changed(None)
+    except ProtectedError as error:
+        used = sorted({type(one)._meta.verbose_name_plural or "" for one in error.protected_objects})
+        raise Problem(409, "in_use", f"{role.pk} is still used by {', '.join(map(str, used))}.") from error
+
+
+def import_table(rows: Iterable[dict[str, Any]], by: User) -> None:
+    """Make the roles be as in an exported matrix, all or none. Roles that it does not name stay."""
+    with changing():
+        waiting = list(rows)
+        while waiting:  # parents before their children
+            known = set(Role.objects.values_list("pk", flat=True))
+            ready = [row for row in waiting if row["parent"] is None or row["parent"] in known]
+            if not ready:
+                words = f"There is no role {waiting[0]['parent']!r}."
+                raise Problem(400, "invalid", words, errors={f"roles.{waiting[0]['name']}.parent": [words]})
+            for row in ready:
+                role = Role.objects.filter(pk=row["name"]).first() or Role(name=row["name"])
+                role.title, role.parent_id = row["title"], row["parent"]
+                role.permissions, role.mfa_required = row["permissions"], row["mfa_required"]
+                _apply(role, by)
+            waiting = [row for row in waiting if row not in ready]

@@ -1,0 +1,112 @@
+"""`robot-groups/` and `sites/`: robots that belong together, and on which rights are granted together."""
+
+from typing import Any
+
+from django.db import transaction
+from rest_framework import generics, serializers
+
+from accounts import journal, permissions
+from firmware.models import Robot, RobotGroup, Site
+
+IN_SERVICE = Robot.objects.filter(retired_at=None)
+
+
+class GroupSerializer(serializers.ModelSerializer[RobotGroup]):
+    robots = serializers.SlugRelatedField(slug_field="slug", queryset=IN_SERVICE, many=True, required=False)
+
+    class Meta:
+        model = RobotGroup
+        fields = ["name", "title", "robots"]
+
+    def validate_name(self, name: str) -> str:
+        if self.instance is not None and name != self.instance.name:
+            raise serializers.ValidationError("A group keeps its name.")
+        return name
+
+
+class SiteSerializer(serializers.ModelSerializer[Site]):
+    class Meta:
+        model = Site
+        fields = ["id", "name", "rail_start_m", "rail_end_m"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        trial = Site(
+            **{name: attrs.get(name, getattr(self.instance, name, None)) for name in ("rail_start_m", "rail_end_m")}
+        )
+        if trial.rail_start_m is not None and trial.rail_end_m is not None:
+            trial.clean()
+        return attrs
+
+
+class Groups(generics.ListCreateAPIView[RobotGroup]):
+    """Groups of robots: `{"name", "title"?, "robots": [slug]}`. Needs `users.manage`: who is in one decides who may what."""
+
+    queryset = RobotGroup.objects.prefetch_related("robots").order_by("name")
+    serializer_class = GroupSerializer
+    filterset_fields = ["name"]
+    ordering_fields = ["name"]
+
+    def get_queryset(self) -> Any:
+        permissions.require(self.request.user, "users.manage")
+        return super().get_queryset()
+
+    def perform_create(self, serializer: serializers.BaseSerializer[RobotGroup]) -> None:
+        permissions.require(self.request.user, "users.manage")
+        _save(serializer, "created")
+
+
+class GroupDetail(generics.RetrieveUpdateDestroyAPIView[RobotGroup]):
+    """One group. DELETE ends the grants on it; the robots stay."""
+
+    queryset = RobotGroup.objects.prefetch_related("robots")
+    serializer_class = GroupSerializer
+    lookup_field = "name"
+
+    def get_queryset(self) -> Any:
+        permissions.require(self.request.user, "users.manage")
+        return super().get_queryset()
+
+    def perform_update(self, serializer: serializers.BaseSerializer[RobotGroup]) -> None:
+        _save(serializer, "changed")
+
+    def perform_destroy(self, instance: RobotGroup) -> None:
+        with transaction.atomic():
+            permissions.withdraw_all(instance)
+            instance.delete()
+            journal.record("robotgroup.deleted", instance.name)
+            permissions.rights_changed(None)
+
+
+def _save(serializer: serializers.BaseSerializer[RobotGroup], what: str) -> None:
+    with transaction.atomic():
+        before = (
+            [] if serializer.instance is None else sorted(serializer.instance.robots.values_list("slug", flat=True))
+        )
+        made = serializer.save()
+        after = sorted(made.robots.values_list("slug", flat=True))
+        journal.record(f"robotgroup.{what}", made.name, data={"robots": [before, after], "title": made.title})
+        permissions.rights_changed(None)
+
+
+class Sites(generics.ListCreateAPIView[Site]):
+    """Sites with their rails (m). Everybody signed in sees them; POST needs `robot.configure`."""
+
+    queryset = Site.objects.order_by("name")
+    serializer_class = SiteSerializer
+    filterset_fields = ["name"]
+    ordering_fields = ["name"]
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Site]) -> None:
+        permissions.require(self.request.user, "robot.configure")
+        serializer.save()
+
+
+class SiteDetail(generics.RetrieveUpdateAPIView[Site]):
+    """One site; PATCH needs `robot.configure`."""
+
+    queryset = Site.objects.all()
+    serializer_class = SiteSerializer
+
+    def perform_update(self, serializer: serializers.BaseSerializer[Site]) -> None:
+        permissions.require(self.request.user, "robot.configure")
+        serializer.save()
