@@ -129,8 +129,7 @@ class RoleAdmin(RightsAdmin):
         return not built_in and super().has_delete_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Role, form: Any, change: bool) -> None:
-        assert isinstance(request.user, User)
-        role_changes.save(obj, request.user)
+        role_changes.save(obj)
 
     def delete_model(self, request: HttpRequest, obj: Role) -> None:
         role_changes.delete(obj)

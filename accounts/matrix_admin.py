@@ -24,7 +24,7 @@ def grid(model_admin: "ModelAdmin[Role]", request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         permissions.require(request.user, "roles.manage")
         try:
-            role_changes.import_table(_ticked(request.POST.getlist("cell")), request.user)
+            role_changes.import_table(_ticked(request.POST.getlist("cell")))
             messages.success(request, "The matrix is in force.")
         except Problem as problem:
             messages.error(request, f"Nothing was changed. {problem.detail}")

@@ -58,8 +58,10 @@ def require(user: Person, action: str, obj: models.Model | None = None) -> None:
 
 
 def require_may_give(user: Person, given: frozenset[str]) -> None:
-    """Nobody gives rights that they do not hold themselves. Raises Problem 403 `beyond_own_rights`."""
-    if beyond := sorted(given - rights(user)):
+    """Nobody gives rights that they do not hold themselves, but whoever manages the roles: else a right that was taken from
+    all could never be given back. Raises Problem 403 `beyond_own_rights`."""
+    held = rights(user)
+    if "roles.manage" not in held and (beyond := sorted(given - held)):
         raise Problem(403, "beyond_own_rights", f"You cannot give rights that you do not have: {', '.join(beyond)}.")
 
 

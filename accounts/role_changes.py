@@ -33,15 +33,14 @@ def require_administered() -> None:
         raise Problem(409, "last_admin", words)
 
 
-def save(role: Role, by: User) -> Role:
-    """Make or change a role. Raises Problem 400, 403 `beyond_own_rights`, 409 `last_admin`."""
+def save(role: Role) -> Role:
+    """Make or change a role. Raises Problem 400, 409 `last_admin`."""
     with changing():
-        _apply(role, by)
+        _apply(role)
     return role
 
 
-def _apply(role: Role, by: User) -> None:
-    before = roles.effective(role.pk, Role.table())
+def _apply(role: Role) -> None:
     try:
         role.full_clean(validate_unique=role._state.adding)
     except ValidationError as error:
@@ -49,7 +48,6 @@ def _apply(role: Role, by: User) -> None:
         raise Problem(400, "invalid", "; ".join(errors[next(iter(errors))]), errors=errors) from error
     role.permissions = sorted(set(role.permissions), key=roles.ACTIONS.index)
     role.save()
-    permissions.require_may_give(by, roles.effective(role.pk, Role.table()) - before)
     permissions.project_role(role.pk)
 
 
@@ -66,7 +64,7 @@ def delete(role: Role) -> None:
         raise Problem(409, "in_use", f"{role.pk} is still used by {', '.join(map(str, used))}.") from error
 
 
-def import_table(rows: Iterable[dict[str, Any]], by: User) -> None:
+def import_table(rows: Iterable[dict[str, Any]]) -> None:
     """Make the roles be as in an exported matrix, all or none. Roles that it does not name stay."""
     with changing():
         waiting = list(rows)
@@ -80,5 +78,5 @@ def import_table(rows: Iterable[dict[str, Any]], by: User) -> None:
                 role = Role.objects.filter(pk=row["name"]).first() or Role(name=row["name"])
                 role.title, role.parent_id = row["title"], row["parent"]
                 role.permissions, role.mfa_required = row["permissions"], row["mfa_required"]
-                _apply(role, by)
+                _apply(role)
             waiting = [row for row in waiting if row not in ready]

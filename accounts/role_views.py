@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import matrix, permissions, role_changes, roles
-from accounts.models import Role, User
+from accounts.models import Role
 
 
 class RoleRequest(serializers.Serializer[Any]):
@@ -58,11 +58,6 @@ class RoleView(APIView):
         if not looking:
             permissions.require(request.user, "roles.manage")
 
-    @property
-    def person(self) -> User:
-        assert isinstance(self.request.user, User)
-        return self.request.user
-
 
 class Roles(RoleView):
     """All roles. POST makes one: `{"name","title","parent"?,"permissions"?,"mfa_required"?}`."""
@@ -81,7 +76,7 @@ class Roles(RoleView):
         if wanted["name"] in ("matrix", "validation"):
             raise serializers.ValidationError({"name": ["This name is taken by an address."]})
         made = Role(name=wanted["name"])
-        return Response(_changed(made, wanted, self.person), status=status.HTTP_201_CREATED)
+        return Response(_changed(made, wanted), status=status.HTTP_201_CREATED)
 
 
 class RoleDetail(RoleView):
@@ -98,7 +93,7 @@ class RoleDetail(RoleView):
         given.is_valid(raise_exception=True)
         if given.validated_data.get("name", name) != name:
             raise serializers.ValidationError({"name": ["A role keeps its name."]})
-        return Response(_changed(role, given.validated_data, self.person))
+        return Response(_changed(role, given.validated_data))
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
@@ -118,7 +113,7 @@ class RolePermissions(RoleView):
         role = get_object_or_404(Role, pk=name)
         given = PermissionsRequest(data=request.data)
         given.is_valid(raise_exception=True)
-        _changed(role, given.validated_data, self.person)
+        _changed(role, given.validated_data)
         return Response(_permissions(role))
 
 
@@ -133,7 +128,7 @@ class Matrix(RoleView):
     def put(self, request: Request) -> Response:
         given = MatrixRequest(data=request.data)  # `actions`, which GET gives as well, are the code's
         given.is_valid(raise_exception=True)
-        role_changes.import_table(given.validated_data["roles"], self.person)
+        role_changes.import_table(given.validated_data["roles"])
         return Response(matrix.matrix())
 
 
@@ -145,14 +140,14 @@ class Validation(RoleView):
         return Response({"findings": matrix.validation()})
 
 
-def _changed(role: Role, wanted: dict[str, Any], by: User) -> dict[str, Any]:
+def _changed(role: Role, wanted: dict[str, Any]) -> dict[str, Any]:
     for name in ("title", "permissions", "mfa_required"):
         setattr(role, name, wanted.get(name, getattr(role, name)))
     if "parent" in wanted:
         if wanted["parent"] is not None and not Role.objects.filter(pk=wanted["parent"]).exists():
             raise serializers.ValidationError({"parent": [f"There is no role {wanted['parent']!r}."]})
         role.parent_id = wanted["parent"]
-    return matrix.shape(role_changes.save(role, by), Role.table())
+    return matrix.shape(role_changes.save(role), Role.table())
 
 
 def _permissions(role: Role) -> dict[str, list[str]]:

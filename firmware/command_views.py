@@ -50,7 +50,9 @@ class RobotCommands(generics.ListAPIView[Command]):
         ],
     )
     def post(self, request: Request, slug: str) -> Response:
-        robot = robot_or_404(request, slug, "robot.command")
+        robot = robot_or_404(request, slug)
+        if not permissions.may(request.user, "robot.jog", robot):  # which of the two it needs, its name tells
+            permissions.require(request.user, "robot.command", robot)
         wanted = _command_wanted(request, slug)
         if wanted["name"] in (orders.REGISTER_WRITE, orders.CONFIGURE):
             words = "Registers are written at …/modules/{module}/registers/{register}/, settings at …/config/."

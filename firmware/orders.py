@@ -95,7 +95,7 @@ def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
         )
     return Order(
         kind=spec.kind,
-        right="robot.jog" if spec.hold else "robot.command",
+        right=spec.right,
         states=spec.states,
         send=send,
         look=look if spec.confirm else None,

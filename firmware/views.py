@@ -124,9 +124,9 @@ def for_person(user: User, robot: Robot, row: RobotState) -> dict[str, Any]:
         }
         document["commands"] |= dict.fromkeys(moving, held)
     missing = {"allowed": False, "code": "permission_denied"}
-    if "robot.command" not in rights:
-        refused = missing | {"reason": "Your role does not include robot.command."}
-        document["commands"] = dict.fromkeys(document["commands"], refused)
+    for name, spec in profile.load_or_unusable(robot.profile).commands.items():
+        if spec.right not in rights:
+            document["commands"][name] = missing | {"reason": f"Your role does not include {spec.right}."}
     if "robot.reset" not in rights:
         document["reset"] = missing | {"reason": "Your role does not include robot.reset."}
     return document

@@ -79,6 +79,7 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
                 "title": command.title or name,
                 "class": command.kind,
                 "params": _params(command.params),
+                "right": command.right,
                 "hold": _hold(command),
                 "in_sequence": _in_sequence(command),
             }

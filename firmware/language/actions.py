@@ -105,6 +105,11 @@ class Command(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     blocks_s: Annotated[MaySeconds, says("So long the robot may answer nobody; polling steps aside.", 5.0)] = 0.0
     approval: Annotated[bool, says("A second person must agree within 10 minutes before it is sent.")] = False
 
+    @property
+    def right(self) -> str:
+        """What somebody must hold to send it."""
+        return "robot.jog" if self.hold else "robot.command"
+
 
 class Stop(Action, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """How it is stopped, and how a stopped robot reads."""

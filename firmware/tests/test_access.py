@@ -164,3 +164,19 @@ def test_who_may_not_grant(who: str | None, fleet: Any, api: Any) -> None:
         assert api(who).post(f"{API}/{on}/access/", body).status_code == expected, on
         assert api(who).get(f"{API}/{on}/access/").status_code == expected
     assert not Grant.objects.exists()
+
+
+def test_jogging_is_a_right_of_its_own(fleet: Any, api: Any) -> None:
+    from accounts.models import Role
+
+    Role.objects.create(name="jogger", title="Jogger", parent_id="viewer", permissions=["robot.jog"])
+    Role.objects.create(name="mover", title="Mover", parent_id="viewer", permissions=["robot.command"])
+    for name, may, may_not in (("jogger", "jog", "move"), ("mover", "move", "jog")):
+        User.objects.filter(username="charlie").update(role=name)
+        commands = api("charlie").get(f"{API}/robots/oht-01/state/").json()["commands"]
+        assert commands[may_not]["code"] == "permission_denied" and commands[may]["code"] != "permission_denied"
+        params = {"jog": {"speed_mps": 0.1}, "move": {"target_m": 20}}
+        assert api("charlie").send("oht-01", may_not, params[may_not]).status_code == 403
+        assert (
+            api("charlie").send("oht-01", may, params[may]).status_code == 409
+        )  # never read: no right is what it lacks

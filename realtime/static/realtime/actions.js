@@ -49,7 +49,7 @@ export class CommandForm {
 
   /** @param {import("./truth.js").RobotDocument} doc @param {Standing} standing */
   render(doc, standing) {
-    const verdict = mayCommand(doc, this.name, { ...standing, motion: this.spec.class === "motion" });
+    const verdict = mayCommand(doc, this.name, { ...standing, motion: this.spec.class === "motion", right: this.spec.right });
     attribute(this.button, "disabled", !verdict.allowed || this.busy);
     text(this.why, this.busy ? "Asking the server …" : (verdict.reason ?? ""));
     if (this.sent !== null) this.showLife(standing.now);

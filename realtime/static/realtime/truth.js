@@ -84,12 +84,12 @@ export function modeNow(doc, now) {
  * whether this page still knows the robot.
  * @param {RobotDocument} doc
  * @param {string} name
- * @param {{rights: Set<string>, now: number, connected: boolean, motion: boolean, ended?: boolean, heldBy?: string|null}} with_
+ * @param {{rights: Set<string>, now: number, connected: boolean, motion: boolean, right: string, ended?: boolean, heldBy?: string|null}} with_
  *   heldBy: the other person who holds control
  * @returns {Verdict}
  */
-export function mayCommand(doc, name, { rights, now, connected, motion, ended = false, heldBy = null }) {
-  if (!rights.has("robot.command")) return no("permission_denied", "Your role does not include commands.");
+export function mayCommand(doc, name, { rights, now, connected, motion, right, ended = false, heldBy = null }) {
+  if (!rights.has(right)) return no("permission_denied", `Your role does not include ${right === "robot.jog" ? "jogging" : "commands"}.`);
   if (ended) return no("signed_out", "You are signed out.");
   if (!connected) return no("not_connected", "No connection to the server: this page does not know the robot's state.");
   const verdict = doc.commands?.[name] ?? no("unknown", "The server has not said whether this is allowed.");
