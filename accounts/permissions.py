@@ -218,6 +218,11 @@ def _own_perms(checker: ObjectPermissionChecker, obj: models.Model, holder: User
     return perms
 
 
+def rights_added() -> None:
+    """Ring for the sockets: there is something new that some may see. Nothing that anybody holds becomes void."""
+    transaction.on_commit(lambda: events.publish("rights", "bell", {"user_id": None}))
+
+
 def rights_changed(holder: User | Group | None) -> None:
     """Ring for the sockets that must be asked again, and make void the stop tickets. None: for everybody."""
     user_id = holder.pk if isinstance(holder, User) else None

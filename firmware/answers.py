@@ -14,6 +14,8 @@ from firmware.transport import Answer
 
 TEXT_AT_MOST = 4096  # bytes of a text reply that a pattern is tried on
 
+BROKE = 500  # something broke in it; how far it had come, it does not say
+
 
 class Answers:
     """Reads one robot's answers; `secrets` are its credentials, which get nowhere even if it repeats them."""
@@ -50,7 +52,7 @@ class Answers:
             reply, readable = None, False
         if accept and answer.status in accept and readable:
             return reply
-        doubted = self._language.in_doubt if in_doubt is None else in_doubt
+        doubted = [*(self._language.in_doubt if in_doubt is None else in_doubt), BROKE]
         self._believe_status(answer, reply, doubted)
         if not readable:
             self._believe_text(answer, doubted)

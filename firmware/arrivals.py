@@ -7,7 +7,7 @@ from django.db.models import Max
 
 from accounts import context, journal
 from accounts.models import JournalEntry
-from firmware import conditions, profile
+from firmware import conditions, interruptions, profile
 from firmware.models import Command, CommandStatus, RobotState
 
 ARRIVAL_WATCHED_FOR = timedelta(hours=1)
@@ -16,14 +16,18 @@ ARRIVAL_WATCHED_FOR = timedelta(hours=1)
 def arrivals(rows: dict[int, RobotState], now: datetime) -> list[JournalEntry]:
     """Commands whose robot has reached what they asked for: one query for the batch."""
     waiting = Command.objects.filter(
-        robot_id__in=rows, status=CommandStatus.CONFIRMED, done_at=None, created_at__gt=now - ARRIVAL_WATCHED_FOR
+        robot_id__in=rows,
+        status=CommandStatus.CONFIRMED,
+        done_at=None,
+        code=None,
+        created_at__gt=now - ARRIVAL_WATCHED_FOR,
     )
-    told: list[JournalEntry] = []
+    told = interruptions.interrupt(waiting, rows)
     latest = _latest_of_each(waiting)
     for command in waiting:
         row = rows[command.robot_id]
         stopped = row.stop_at is not None and command.created_at < row.stop_at
-        if stopped or command.pk != latest.get(command.robot_id):
+        if stopped or command.code or command.pk != latest.get(command.robot_id):
             continue  # another order has taken its place: it does not arrive any more
         spec = profile.load_or_unusable(row.robot.profile).commands.get(command.name)
         if spec is None or command.ended_at is None or command.sent_at is None:

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,12 +13,13 @@ from firmware import parameters, replies
 from firmware import stopping as stopping_now
 from firmware.answers import Answers
 from firmware.drainer import OnEnd
-from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Frozen, NotAllowed
+from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Frozen, NotAllowed, Withdrawn
 from firmware.language.actions import Action
 from firmware.language.equipment import Fetch
 from firmware.language.kind import Profile
 from firmware.observation import Observation as Observation
 from firmware.observation import Reply as Reply
+from firmware.observation import Unless as Unless
 from firmware.replies import fill as fill
 from firmware.signing import Signer
 from firmware.slots import ACTION_RETRY, ONCE, READ_RETRY, Exchange, Slots
@@ -109,7 +110,7 @@ class RobotClient:
         *,
         send_by: float,
         on_late: OnEnd | None = None,
-        unless: Callable[[], bool] | None = None,
+        unless: Unless | None = None,
     ) -> Reply:
         """Send a command of the profile once; see `act`."""
         command = self.profile.commands[name]
@@ -132,12 +133,12 @@ class RobotClient:
         again: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
-        unless: Callable[[], bool] | None = None,
+        unless: Unless | None = None,
     ) -> Reply:
         """Make the robot do something, once. `send_by` (monotonic): later it is not sent any more. Raises FirmwareError.
 
         `again`: when it cannot be connected to, so that no byte has left, that is tried once more.
-        `unless` is asked right before the write: if true, nothing is sent. `on_late` is called, on the
+        `unless` is asked right before the write; if it objects (code, words), nothing is sent: Withdrawn. `on_late` is called, on the
         drainer's thread, when the robot answers after NoReply was raised, or hangs up.
         """
         ready = self._signer.action(action, params)
@@ -179,7 +180,7 @@ class RobotClient:
         again: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
-        unless: Callable[[], bool] | None = None,
+        unless: Unless | None = None,
     ) -> Reply:
         answer = self._request(
             prepared,
@@ -242,7 +243,7 @@ class RobotClient:
         skip_turn: bool = False,
         send_by: float | None = None,
         on_late: OnEnd | None = None,
-        unless: Callable[[], bool] | None = None,
+        unless: Unless | None = None,
     ) -> Answer:
         """The one place that touches the network."""
         needs = self.profile.transport
@@ -256,8 +257,8 @@ class RobotClient:
                 raise Busy("The robot was busy until the command's deadline; nothing was sent.")
             if motion and (self._stop_asked_at >= asked_at or stopping_now.is_pending(self.slug)):
                 raise Busy("The robot was told to stop while the command waited; nothing was sent.")
-            if unless is not None and unless():
-                raise Busy("The robot was stopped while this waited; nothing was sent.")
+            if unless is not None and (objection := unless()) is not None:
+                raise Withdrawn(*objection)
             if reading:
                 self._slots.check_reads()
 

@@ -15,7 +15,7 @@ LASTS_AT_MOST = {
     "next_probe_at": timedelta(seconds=LONGEST_PROBE_S),
     "lease_until": timedelta(seconds=120),
     "quiet_until": timedelta(minutes=2),
-    "resetting_until": timedelta(minutes=2),
+    "resetting_until": timedelta(seconds=10),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import django_filters
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import exceptions, generics, status
+from rest_framework import exceptions, generics, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,6 +19,8 @@ from firmware.serializers import CommandReply, CommandRequest, HoldReply, NoteRe
 from firmware.views import robot_or_404, signed_in
 from robotctl import problems
 from robotctl.problems import Problem
+
+LONGEST_KEY = 200
 
 
 class CommandFilter(django_filters.FilterSet):
@@ -53,7 +55,7 @@ class RobotCommands(generics.ListAPIView[Command]):
         robot = robot_or_404(request, slug)
         if not permissions.may(request.user, "robot.jog", robot):  # which of the two it needs, its name tells
             permissions.require(request.user, "robot.command", robot)
-        wanted = _command_wanted(request, slug)
+        wanted = wanted_of(CommandRequest, request, slug)
         if wanted["name"] in (orders.REGISTER_WRITE, orders.CONFIGURE):
             words = "Registers are written at …/modules/{module}/registers/{register}/, settings at …/config/."
             with commands.refusals(robot, wanted["name"], wanted["params"], wanted["reason"]):
@@ -84,13 +86,17 @@ def idempotency_key(request: Request, robot: Robot, name: str, params: Any, want
         )
         with commands.refusals(robot, name, params):
             raise problem
-    return key and key[:200]
+    if key is not None and len(key) > LONGEST_KEY:
+        words = f"At most {LONGEST_KEY} characters."
+        with commands.refusals(robot, name, params):
+            raise Problem(400, "invalid", f"Idempotency-Key: {words}", errors={"Idempotency-Key": [words]})
+    return key
 
 
-def _command_wanted(request: Request, slug: str) -> dict[str, Any]:
-    """The checked body of a command. What is not one is refused, and the refusal journalled."""
+def wanted_of(shape: type[serializers.Serializer[Any]], request: Request, slug: str) -> dict[str, Any]:
+    """The checked body of an order. What is not one is refused, and the refusal journalled."""
     try:
-        given = CommandRequest(data=request.data)
+        given = shape(data=request.data)
         given.is_valid(raise_exception=True)
     except exceptions.APIException as error:
         told = problems.body(error)

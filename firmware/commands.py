@@ -69,6 +69,8 @@ def _accept(
 def place(row: RobotState, user: User, spec: Profile, name: str, order: Order, now: datetime, **about: Any) -> Command:
     """Write one order down, if nothing forbids it, and start it on commit. `row` is locked by the caller. Raises Problem."""
     gate.require(row, user, spec, name, order, now)
+    if order.approval:
+        waiting.require_room(row.robot_id, name, order.params)
     command = Command.objects.create(
         robot=row.robot,
         name=name,

@@ -41,6 +41,14 @@ class NoReply(FirmwareError):
     may_have_acted = True
 
 
+class Withdrawn(FirmwareError):
+    """Nothing was sent: what allowed it was withdrawn while it waited for its turn."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
 class BadReply(FirmwareError):
     """Sent and answered, but not in the robot's language: not JSON, too long, cut off, HTML."""
 

@@ -9,13 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import journal
-from firmware import control, following, orders, quiet, readback, recorder, reset, resolution, state, stopping, threads
+from firmware import following, orders, permitted, quiet, readback, recorder, reset, resolution, threads
 from firmware.client import Reply, RobotClient
 from firmware.clients import client_for
 from firmware.credentials import Unreadable
 from firmware.ending import end
-from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected
-from firmware.models import Command, CommandStatus, RobotState
+from firmware.errors import BadProfile, BadReply, Busy, FirmwareError, Rejected, Withdrawn
+from firmware.models import Command, CommandStatus
 from firmware.moments import is_ahead
 from firmware.orders import Look, Order
 from firmware.telling import tell
@@ -51,7 +51,10 @@ def _carry_out(command: Command) -> None:
     with quiet.around(command.robot_id, order.blocks_s):
         try:
             reply = order.send(
-                client, send_by=send_by, on_late=_late_reply(command.pk, order, client), unless=_stopped(command)
+                client,
+                send_by=send_by,
+                on_late=_late_reply(command.pk, order, client),
+                unless=lambda: permitted.objection(command),
             )
         except FirmwareError as error:
             _not_acknowledged(command, order, client, error, began_at)
@@ -68,19 +71,6 @@ def _reset(command: Command) -> None:
     except Problem as problem:
         result = {"status": CommandStatus.REJECTED, "code": problem.code, "detail": str(problem.detail)}
     end(command, CommandStatus.SENDING, result["status"], code=result["code"], detail=result["detail"])
-
-
-def _stopped(command: Command) -> Callable[[], bool]:
-    """Asked right before the write: whether some process has stopped the robot while this waited for its turn."""
-    held = command.hold_until is not None
-    return lambda: (
-        (held and released(command)) or (command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot))
-    )
-
-
-def released(command: Command) -> bool:
-    """Whether the button of a hold-to-run has been let go."""
-    return Command.objects.filter(pk=command.pk, released_at__isnull=False).exists()
 
 
 def _late_reply(command_id: int, order: Order, client: RobotClient) -> Callable[[bytes], None]:
@@ -102,25 +92,11 @@ def _begin(command: Command) -> bool:
             detail="Not sent before its deadline.",
         )
         return False
-    if command.hold_until is not None and released(command):
-        detail = "It was let go before it was sent."
-        end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="released", detail=detail)
-        return False
-    if command.kind in state.LATCH_FORBIDS and stopping.is_stopped(command.robot):
-        detail = "The robot was stopped before the command was sent."
-        end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="stop_latched", detail=detail)
-        return False
-    if command.kind == "motion" and (taken := _taken_over(command, now)):
-        end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code="lease_held", detail=taken)
+    if (objection := permitted.objection(command)) is not None:
+        code, detail = objection
+        end(command, CommandStatus.ACCEPTED, CommandStatus.CANCELLED, code=code, detail=detail)
         return False
     return command.advance(CommandStatus.ACCEPTED, CommandStatus.SENDING, sent_at=now, attempts=1)
-
-
-def _taken_over(command: Command, now: datetime) -> str | None:
-    """Who holds control now, if that is somebody else than whoever asked; control may have been broken since."""
-    row = RobotState.objects.get(robot=command.robot)
-    held = command.requested_by_id is not None and row.leased_to_another(command.requested_by_id, now)
-    return control.words(row) if held else None
 
 
 def _not_acknowledged(
@@ -128,6 +104,9 @@ def _not_acknowledged(
 ) -> None:
     if isinstance(error, Rejected):
         _refused(command, order, client, error, began_at)
+    elif isinstance(error, Withdrawn):
+        unsent: dict[str, Any] = {"code": error.code, "detail": str(error), "sent_at": None, "attempts": 0}
+        end(command, CommandStatus.SENDING, CommandStatus.CANCELLED, **unsent)
     elif not error.may_have_acted:
         late = isinstance(error, Busy) and timezone.now() >= command.deadline_at
         status = CommandStatus.EXPIRED if late else CommandStatus.FAILED

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from accounts import permissions
 from accounts.models import User
-from firmware import control, spool, state, stopping
+from firmware import control, recorder, spool, state, stopping
 from firmware.language.kind import Profile
 from firmware.models import RobotState
 from firmware.orders import Order
@@ -22,6 +22,9 @@ def require(row: RobotState, user: User, spec: Profile, name: str, order: Order,
         raise Problem(409, "spool_pending", words)
     if order.kind in state.LATCH_FORBIDS and stopping.is_pending(robot.slug):
         raise Problem(409, "stop_latched", "The robot has just been told to stop.")
+    if order.kind == "motion" and recorder.motion_unanswered([robot.pk]):
+        words = "An earlier motion request has not been answered yet: the robot may still obey it."
+        raise Problem(409, "state_forbids", words)
     verdict = state.forbidden(robot, row, spec, order.kind, order.states, name.replace("_", " "), now)
     if not verdict["allowed"]:
         status = 503 if verdict["code"] == "circuit_open" else 409

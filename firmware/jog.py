@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts import journal
 from accounts.models import User
-from firmware import control, ending, execution, presence, profile, stop, threads
+from firmware import ending, execution, permitted, presence, profile, stop, threads
 from firmware.language.actions import Hold
 from firmware.models import Command, CommandStatus, RobotState
 from firmware.telling import tell
@@ -27,10 +27,11 @@ LOOK_EVERY_S = 0.1
 DATABASE_WITHIN_S = 0.7
 LONGEST_HOLD = timedelta(seconds=10)
 HALT_WITHIN = timedelta(seconds=10)
+WHY = {"lease_held": "control was lost"}
 NOTHING_BEGAN = (CommandStatus.CANCELLED, CommandStatus.EXPIRED, CommandStatus.REJECTED)
 
 log = structlog.get_logger(__name__)
-_watchers = ThreadPoolExecutor(32, thread_name_prefix="jog")
+_watchers = ThreadPoolExecutor(256, thread_name_prefix="jog")
 
 
 def hold_of(command: Command) -> Hold | None:
@@ -46,9 +47,9 @@ def beat(command: Command, user: User) -> datetime:
     if command.requested_by_id != user.pk:
         raise Problem(403, "not_yours", "Somebody else holds this.")
     row = RobotState.objects.get(robot=command.robot)
-    if row.leased_to_another(user.pk, now):
-        let_go(command, why="control was lost")
-        raise Problem(409, "lease_held", control.words(row))
+    if (objection := permitted.objection(command)) is not None and objection[0] not in ("released", "stop_latched"):
+        let_go(command, why=WHY.get(objection[0], objection[1]))
+        raise Problem(409, *objection)
     until = now + timedelta(seconds=hold.lost_after_s)
     held = Command.objects.filter(pk=command.pk, released_at=None, hold_until__gte=now)
     if row.stop_latched or held.update(hold_until=until) != 1:

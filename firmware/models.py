@@ -156,6 +156,7 @@ class RobotState(models.Model):
     successes = models.IntegerField(default=0)
     recorded_mode = models.CharField(max_length=12, default="offline")
     restarted_at = models.DateTimeField(null=True)
+    restart_told_by = models.JSONField(default=list)  # the counters that told of it: see restarts.py
 
     recent = models.JSONField(default=list)  # latencies of the last requests: see link.py
     last_success_at = models.DateTimeField(null=True)
@@ -200,6 +201,9 @@ class RobotState(models.Model):
     def leased(self, now: datetime) -> bool:
         """Whether somebody holds control of the robot."""
         return self.lease_until is not None and self.lease_until > now
+
+    def leased_by(self, user_id: int | None, now: datetime) -> bool:
+        return self.leased(now) and self.lease_user_id == user_id
 
     def leased_to_another(self, user_id: int, now: datetime) -> bool:
         return self.leased(now) and self.lease_user_id != user_id

@@ -1,7 +1,12 @@
 """What a robot said: to a read, and to an action."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+Unless = Callable[
+    [], tuple[str, str] | None
+]  # asked right before the first byte: code and words of what stands against it
 
 
 @dataclass(frozen=True)

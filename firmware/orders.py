@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from firmware import conditions, equipment_shapes, parameters
-from firmware.client import Observation, Reply, RobotClient
+from firmware.client import Observation, Reply, RobotClient, Unless
 from firmware.drainer import OnEnd
 from firmware.errors import FirmwareError
 from firmware.fallback import Kind
@@ -23,7 +23,7 @@ RIGHTS = {"register": "robot.register_write", "config": "robot.configure"}
 
 
 class Send(Protocol):
-    def __call__(self, client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply: ...
+    def __call__(self, client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Unless) -> Reply: ...
 
 
 @dataclass
@@ -72,7 +72,7 @@ def order(profile: Profile, name: str, params: Any) -> Order:
 
 
 def _command(spec: Command, name: str, params: dict[str, Any]) -> Order:
-    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply:
+    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Unless) -> Reply:
         return client.command(name, params, send_by=send_by, on_late=on_late, unless=unless)
 
     def look(client: RobotClient, since: float) -> Look:
@@ -120,7 +120,7 @@ def _register_write(table: Registers, write: Write, params: Any) -> Order:
         words = "Registers are written at robots/{slug}/modules/{module}/registers/{register}/."
         raise Problem(400, "invalid", words, errors={"params": [words]})
 
-    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply:
+    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Unless) -> Reply:
         sent = {"module": wanted["module"], "register": wanted["register"], "value": wanted["raw"]}
         return client.act(write, sent, what="register write", send_by=send_by, on_late=on_late, unless=unless)
 
@@ -151,7 +151,7 @@ def _configure(profile: Profile, params: Any) -> Order:
     if not values:
         raise Problem(400, "invalid", "Nothing is to be set.", errors={"params.values": ["Give at least one."]})
 
-    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Callable[[], bool]) -> Reply:
+    def send(client: RobotClient, *, send_by: float, on_late: OnEnd, unless: Unless) -> Reply:
         return _send_settings(client, group, write, values, send_by=send_by, on_late=on_late, unless=unless)
 
     def look(client: RobotClient, since: float) -> Look:
@@ -197,7 +197,7 @@ def _send_settings(
     *,
     send_by: float,
     on_late: OnEnd,
-    unless: Callable[[], bool],
+    unless: Unless,
 ) -> Reply:
     """All in one request, or, where the profile names `$key`, one by one."""
     keys = {name: setting.key or name for name, setting in group.settings.items()}

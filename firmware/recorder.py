@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts import journal
 from accounts.journal import iso
 from accounts.models import JournalEntry
-from firmware import breaker, clock, conditions, fallback, link, profile, state
+from firmware import breaker, clock, conditions, fallback, interruptions, link, profile, state
 from firmware.arrivals import arrivals
 from firmware.client import Observation
 from firmware.errors import FirmwareError, Frozen, Rejected
@@ -101,11 +101,13 @@ def apply(row: RobotState, contact: Contact) -> list[JournalEntry]:
     told = _answered(row, seen, of_state=contact.read == spec.state_read)
     row.last_contact_at = max(row.last_contact_at or moment(seen.ended_at), moment(seen.ended_at))
     told += restarts(row, spec, seen)
+    before = interruptions.state_before(row)
     for name, value in seen.values.items():
         if name not in row.readings or row.readings[name][1] < seen.began_at:  # a read begun before never overwrites
             row.readings[name] = [value, seen.began_at]
     follows = conditions.derived(spec, row.readings)
     row.readings |= {name: list(reading) for name, reading in follows.items()}
+    told += interruptions.told_of_state(row, spec, before)
     if stop_fields(spec) & (seen.values.keys() | follows.keys()):
         told += _watch_stop(row, spec, moment(seen.began_at), moment(seen.ended_at))
     return told

@@ -21,7 +21,9 @@ from robotctl.problems import Problem
 
 PAUSE_S = 0.1
 OUTCOMES = {"confirmed": journal.Outcome.OK, "outcome_unknown": journal.Outcome.UNKNOWN}
-LOCK_FOR = timedelta(seconds=20)
+LOCK_FOR = timedelta(seconds=6)  # renewed while it goes on: who is killed holds up the repeated stop no longer
+RENEW_BEFORE = timedelta(seconds=4)
+NOT_AT_REST = frozenset({"moving", "docking", "booting", "initializing", "unknown"})
 
 
 def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
@@ -35,15 +37,15 @@ def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
         client = client_for(robot)
     except (BadProfile, Unreadable) as error:
         raise Problem(409, "bad_profile", str(error)) from error
-    until = _begin(robot, client.profile, reason)
+    mark = _begin(robot, client.profile, reason)
     seen: list[Observation] = []
     try:
-        status, code, detail = _leave(client, seen)
+        status, code, detail = _leave(client, seen, mark)
     except FirmwareError as error:
         refused = isinstance(error, Rejected)
         status = "rejected" if refused else "outcome_unknown" if error.may_have_acted else "failed"
         code, detail = error.code, str(error)
-    status, code, detail = _finish(robot, reason, until, (status, code, detail), seen)
+    status, code, detail = _finish(robot, reason, mark, (status, code, detail), seen)
     return {
         "robot": robot.slug,
         "status": status,
@@ -53,11 +55,24 @@ def reset(robot: Robot, *, reason: str) -> dict[str, Any]:
     }
 
 
-def _begin(robot: Robot, spec: Profile, reason: str) -> datetime:
+class Mark:
+    """Says in the robot's row that a reset is under way, for some seconds. A stop takes it away."""
+
+    def __init__(self, robot: Robot, until: datetime) -> None:
+        self._robot, self.until = robot, until
+
+    def renew(self) -> None:
+        now = timezone.now()
+        if self.until - now < RENEW_BEFORE:
+            mine = RobotState.objects.filter(robot=self._robot, resetting_until=self.until)
+            if mine.update(resetting_until=now + LOCK_FOR) == 1:
+                self.until = now + LOCK_FOR
+
+
+def _begin(robot: Robot, spec: Profile, reason: str) -> Mark:
     """One reset at a time, and only of a robot that is stopped; journalled before the wire."""
     now = timezone.now()
-    lasts_s = spec.reset.hold_s + spec.reset.leave_within_s if spec.reset else 0.0
-    until = now + LOCK_FOR + timedelta(seconds=lasts_s)
+    until = now + LOCK_FOR
     with transaction.atomic():
         row = RobotState.objects.select_for_update(of=("self",)).get(robot=robot)
         machine, _ = row.observed(MACHINE_STATE)
@@ -67,10 +82,11 @@ def _begin(robot: Robot, spec: Profile, reason: str) -> datetime:
         if RobotState.objects.filter(free, robot=robot).update(resetting_until=until) != 1:
             raise Problem(409, "reset_running", "Another reset of this robot is under way.")
         journal.record("reset.requested", robot.slug, robot=robot.slug, reason=reason)
-    return until
+    return Mark(robot, until)
 
 
-def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | None, str]:
+def _leave(client: RobotClient, seen: list[Observation], mark: Mark) -> tuple[str, str | None, str]:
+    """Ask, and see that it comes to rest outside its stop and stays so. A robot that moves has not been reset, but escaped."""
     spec = client.profile
     seen[:] = _look(client)
     if in_a_stop(spec, conditions.values_of(spec, seen)):
@@ -80,19 +96,24 @@ def _leave(client: RobotClient, seen: list[Observation]) -> tuple[str, str | Non
     hold_s, leave_within_s = (spec.reset.hold_s, spec.reset.leave_within_s) if spec.reset else (2.0, 2.0)
     until, out_since = time.monotonic() + leave_within_s + hold_s, None
     while time.monotonic() < until:
+        mark.renew()
         began = time.monotonic()
         seen[:] = _look(client)
+        machine = _machine(spec, seen)
+        if machine in ("moving", "docking"):
+            return (
+                "failed",
+                "moving",
+                f"The robot reads {machine}: its stop stays. Stop it again, or use the hardware stop.",
+            )
         if in_a_stop(spec, conditions.values_of(spec, seen)):
             if out_since is not None:
-                return (
-                    "failed",
-                    "not_obeyed",
-                    "The robot left its stop and went back into it; a hardware stop is cleared at the robot.",
-                )
-        else:
+                words = "The robot left its stop and went back into it; a hardware stop is cleared at the robot."
+                return "failed", "not_obeyed", words
+        elif machine not in NOT_AT_REST:
             out_since = out_since or began
             if began - out_since >= hold_s:
-                return "confirmed", None, f"The robot reads {_machine(spec, seen)} and has stayed so for {hold_s:g} s."
+                return "confirmed", None, f"The robot reads {machine} and has stayed so for {hold_s:g} s."
         time.sleep(PAUSE_S)
     return "failed", "not_obeyed", f"The robot still reads {_machine(spec, seen)} after {leave_within_s:g} s."
 
@@ -124,13 +145,13 @@ def _free_states(spec: Profile) -> set[str]:
 
 
 def _finish(
-    robot: Robot, reason: str, until: datetime, verdict: tuple[str, str | None, str], seen: list[Observation]
+    robot: Robot, reason: str, mark: Mark, verdict: tuple[str, str | None, str], seen: list[Observation]
 ) -> tuple[str, str | None, str]:
     """Write down what came of it. Lifts the latch only if nobody has pressed stop meanwhile, which takes our mark away."""
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
         told = [entry for one in seen for entry in recorder.apply(row, recorder.Contact.seen(robot.pk, one))]
-        if row.resetting_until != until or stopping.is_pending(robot.slug):
+        if row.resetting_until != mark.until or stopping.is_pending(robot.slug):
             verdict = "failed", "stopped_again", "The robot was told to stop again while it was being reset."
         else:
             row.resetting_until = None

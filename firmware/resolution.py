@@ -20,6 +20,9 @@ def cancel(command: Command, *, reason: str) -> None:
     """Take back what was not sent. Raises Problem 409 `already_sent`: what a robot has been told is ended by halt or stop."""
     now = timezone.now()
     with transaction.atomic():
+        command.refresh_from_db(fields=["approved_at"])
+        if command.approved_at is not None:
+            raise Problem(409, "already_sent", "A second person has agreed to it: it is being sent.")
         for status in UNSENT:
             detail = reason or "Taken back before it was sent."
             if command.advance(status, CommandStatus.CANCELLED, code="cancelled", detail=detail, ended_at=now):

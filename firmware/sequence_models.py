@@ -28,6 +28,9 @@ class Sequence(models.Model):
     body_digest = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     step_began_at = models.DateTimeField(default=timezone.now)
+    rests_since = models.DateTimeField(
+        null=True, help_text="Since when the robot stands still, and not where it was told."
+    )
     watched_until = models.DateTimeField(help_text="When nobody has looked after it by then, it ends.")
     ended_at = models.DateTimeField(null=True)
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from firmware import control, fallback, profile, state
+from firmware import control, fallback, interruptions, profile, state
+from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, CommandStatus, RobotState, Sequence
 from firmware.moments import is_ahead
 
+RESTS_FOR = timedelta(seconds=3)
 GOES_ON_WITHIN = timedelta(seconds=15)
 Status = Sequence.Status
 
@@ -42,6 +44,11 @@ def _taken_away(made: Sequence, command: Command, row: RobotState, now: datetime
     if not (row.leased(now) and row.lease_user_id == made.requested_by_id):
         words = control.words(row) if row.leased(now) else "control was given back or broken"
         return _failed(made, "lease_lost", words.rstrip("."))
+    if row.resetting_until is not None and row.resetting_until > now:
+        return _failed(made, "reset", "the robot is being reset")
+    machine, _ = row.observed(MACHINE_STATE)
+    if interruptions.is_out_of_action(profile.load_or_unusable(row.robot.profile), machine):
+        return _failed(made, "state_forbids", f"the robot is {machine}")
     mode = _mode(row, now)
     if mode in ("offline", "maintenance"):
         return _failed(made, "mode_forbids", f"the robot is {mode}")
@@ -60,16 +67,29 @@ def _of_step(made: Sequence, command: Command, row: RobotState, now: datetime) -
     spec = profile.load_or_unusable(row.robot.profile).commands.get(command.name)
     if spec is None:
         return _failed(made, "bad_profile", "its profile knows that command no more")
-    if command.code == "job_failed":
-        return _failed(made, "job_failed", command.detail)
+    if command.code in ("job_failed", "interrupted"):
+        return _failed(made, command.code, command.detail)
     done_at = command.done_at or (None if spec.done or spec.job else command.ended_at)
     if done_at is not None:
         return _when_done(made, row, done_at, now)
+    if made.rests_since is not None and now - made.rests_since > RESTS_FOR:
+        return _failed(made, "not_done", "the robot obeyed, and has come to rest without being done")
     if now > made.step_began_at + timedelta(seconds=made.step_within_s):
         return _failed(
             made, "not_done", f"the robot obeyed, but was not seen to be done within {made.step_within_s:g} s"
         )
     return "wait"
+
+
+def rests_since(made: Sequence, row: RobotState, now: datetime) -> datetime | None:
+    """Since when the robot reads a state out of which the step could be begun, although it has been; None: it does not."""
+    name = made.steps[made.step]["name"]
+    spec = profile.load_or_unusable(row.robot.profile).commands.get(name)
+    machine, at = row.observed(MACHINE_STATE)
+    confirmed_at = made.commands.filter(step=made.step, done_at=None).values_list("ended_at", flat=True).first()
+    if spec is None or spec.job is not None or confirmed_at is None or at is None:
+        return None
+    return (made.rests_since or now) if machine in spec.states and at > confirmed_at else None
 
 
 def _when_done(made: Sequence, row: RobotState, done_at: datetime, now: datetime) -> End | Literal["wait", "next"]:

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from accounts import permissions
 from firmware import sequences
-from firmware.command_views import idempotency_key
+from firmware.command_views import idempotency_key, wanted_of
 from firmware.models import Sequence
 from firmware.serializers import ReasonOptional
 from firmware.views import robot_or_404, signed_in
@@ -85,9 +85,7 @@ class RobotSequences(generics.ListAPIView[Sequence]):
     )
     def post(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug, "robot.command")
-        given = SequenceRequest(data=request.data)
-        given.is_valid(raise_exception=True)
-        wanted = given.validated_data
+        wanted = wanted_of(SequenceRequest, request, slug)
         key = idempotency_key(request, robot, "sequence", {"steps": wanted["steps"]}, wanted)
         made, new = sequences.start(
             robot,

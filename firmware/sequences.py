@@ -21,7 +21,7 @@ from firmware import commands, control, orders, profile, recorder
 from firmware.errors import BadProfile
 from firmware.language.kind import Profile
 from firmware.models import Robot, RobotState, Sequence
-from firmware.sequence_steps import End, verdict
+from firmware.sequence_steps import End, rests_since, verdict
 from robotctl.problems import Problem
 
 WATCHED_FOR = timedelta(seconds=15)  # nobody expects a robot to go on by itself after a pause longer than this
@@ -102,7 +102,7 @@ def _send(made: Sequence, row: RobotState, user: User, spec: Profile, number: in
     name, params = made.steps[number]["name"], made.steps[number]["params"]
     order = orders.order(spec, name, params)
     commands.place(row, user, spec, name, order, now, reason=made.reason, sequence=made, step=number)
-    Sequence.objects.filter(pk=made.pk).update(step=number, step_began_at=now)
+    Sequence.objects.filter(pk=made.pk).update(step=number, step_began_at=now, rests_since=None)
     with recorder.changing([made.robot_id]) as rows:
         summary = {"id": made.pk, "by": user.get_username(), "step": number, "steps": made.steps}
         rows[made.robot_id].sequence = summary
@@ -135,6 +135,10 @@ def _look(made: Sequence) -> None:
         if made.ended_at is not None:
             return
         now = timezone.now()
+        rests = rests_since(made, row, now)
+        if rests != made.rests_since:
+            made.rests_since = rests
+            Sequence.objects.filter(pk=made.pk).update(rests_since=rests)
         told = verdict(made, row, now)
         if isinstance(told, End):
             _end(made, told)

@@ -38,7 +38,13 @@ def _call(robot: Robot, client: RobotClient, name: str) -> None:
     data: dict[str, object] = {"call": name, "title": call.title}
     journal.record("robot.setup_requested", robot.slug, robot=robot.slug, data=data)  # no row, no call
     try:
-        reply = client.act(call, {}, what=f"setup {name}", motion=True, unless=lambda: stopping.is_stopped(robot))
+        reply = client.act(
+            call,
+            {},
+            what=f"setup {name}",
+            motion=True,
+            unless=lambda: ("stop_latched", "The robot is stopped.") if stopping.is_stopped(robot) else None,
+        )
     except FirmwareError as error:
         outcome = journal.Outcome.UNKNOWN if error.may_have_acted else journal.Outcome.FAILED
         data |= {"code": error.code, "detail": str(error)}

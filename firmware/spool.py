@@ -73,14 +73,27 @@ def keep(press: Press) -> Entry | None:
     return Entry(path, file)
 
 
-def is_waiting() -> bool:
-    """Whether there is a stop on this host that could not be written down yet."""
+def is_waiting(slug: str = "") -> bool:
+    """Whether there is a stop on this host that could not be written down yet, or, however new it is, one of the robot `slug`."""
     old = time.time() - WRITTEN_WITHIN_S
     try:
         with os.scandir(folder()) as entries:
-            return any(entry.name.endswith(".json") and _since(entry) < old for entry in entries)
+            return any(
+                _since(entry) < old or (slug and _names(entry, slug))
+                for entry in entries
+                if entry.name.endswith(".json")
+            )
     except FileNotFoundError:
         return False
+
+
+def _names(entry: os.DirEntry[str], slug: str) -> bool:
+    try:
+        return slug in msgspec.json.decode(Path(entry.path).read_bytes(), type=Press).robots
+    except FileNotFoundError:  # written down meanwhile
+        return False
+    except msgspec.DecodeError:
+        return True
 
 
 def _since(entry: os.DirEntry[str]) -> float:

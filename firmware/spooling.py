@@ -2,6 +2,7 @@
 
 import structlog
 
+from accounts import journal
 from firmware import spool, stop
 from firmware.models import Robot
 
@@ -20,6 +21,9 @@ def bring_in() -> int:
         if results and not stop.latch(results, press, late=True):
             entry.let_go()
             return count
+        if not results:  # none of them is there any more; the press is told all the same
+            about = {"robots": press.robots, "by": press.by, "at": press.began_at}
+            journal.record("stop.requested", reason=press.reason, data=about | {"late": True}, origin=press.origin)
         entry.drop()
         count += 1
         log.info("spool.brought_in", robots=press.robots, by=press.by)

@@ -174,6 +174,8 @@ def forbidden(
         return _no("robot_disabled", "The robot is disabled.")
     if row.stop_latched and kind in LATCH_FORBIDS:
         return _no("stop_latched", "The robot is stopped: reset first.")
+    if kind in LATCH_FORBIDS and row.resetting_until is not None and row.resetting_until > now:
+        return _no("stop_latched", "The robot is being reset; wait until that is over.")
     if kind != "stop" and row.breaker.state(now) != "closed":
         return _no("circuit_open", link.words(row.breaker))
     if kind not in fallback.ALLOWED[current]:

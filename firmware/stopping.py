@@ -37,6 +37,6 @@ def is_stopped(robot: Robot) -> bool:
     """
     return (
         is_pending(robot.slug)
-        or spool.is_waiting()
+        or spool.is_waiting(robot.slug)
         or RobotState.objects.filter(robot=robot, stop_latched=True).exists()
     )

@@ -51,7 +51,7 @@ class Robots(generics.ListCreateAPIView[Robot]):
     def perform_create(self, serializer: serializers.BaseSerializer[Robot]) -> None:
         permissions.require(self.request.user, "robot.configure")
         serializer.save()
-        permissions.rights_changed(None)  # open fleet pages join the new robot
+        permissions.rights_added()  # open fleet pages join the new robot
 
 
 class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):

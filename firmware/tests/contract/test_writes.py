@@ -69,9 +69,7 @@ def _other(param: Param, value: Any) -> Any:
 def _set(subject: Subject, group: str, values: dict[str, Any]) -> bool:
     """Send it as the product would; whether the robot shows it."""
     order = orders.order(subject.spec, orders.CONFIGURE, {"group": group, "values": values})
-    order.send(
-        subject.client, send_by=time.monotonic() + order.deadline_s, on_late=lambda _: None, unless=lambda: False
-    )
+    order.send(subject.client, send_by=time.monotonic() + order.deadline_s, on_late=lambda _: None, unless=lambda: None)
     return readback.watch(order, subject.client).shown
 
 

@@ -45,7 +45,7 @@ export class Commands {
     if (!id || (row.verb === "command.done" && !this.rows.has(id))) return null;
     const { name, params, code, detail } = row.data;
     const told = row.verb.slice("command.".length);
-    const status = ["done", "released"].includes(told) ? undefined : told === "approved" ? "accepted" : told;
+    const status = ["done", "released", "interrupted"].includes(told) ? undefined : told === "approved" ? "accepted" : told;
     this.merge({ id, name, params, status, code, detail, ...times(row) });
     return id;
   }
@@ -57,6 +57,7 @@ const BLANK = { code: null, detail: "", reason: "", requested_by: null, sent_at:
 function times(row) {
   if (["command.accepted", "command.awaiting_approval"].includes(row.verb)) return { created_at: row.at, requested_by: row.actor, deadline_at: row.data.deadline_at };
   if (row.verb === "command.approved") return { approved_by: row.actor, deadline_at: row.data.deadline_at };
+  if (row.verb === "command.interrupted") return {};
   if (row.verb === "command.done") return { done_at: row.at };
   return row.verb === "command.acknowledged" ? { answered_at: row.at } : { ended_at: row.at };
 }
@@ -84,6 +85,7 @@ export function life(row, now) {
         ? step("accepted → sent → robot answered; it reports nothing that could confirm it", "warning", "Look at the robot.")
         : step("accepted → sent → robot answered → watching whether it obeys …");
     case "confirmed":
+      if (row.code === "interrupted") return step("accepted → sent → robot showed it → interrupted ✗", "critical", "It was not finished, and is not taken up again. Look at the robot.");
       return step(`accepted → sent → robot shows it ✓${row.done_at ? " → done ✓" : ""}`);
     case "failed":
       return failed(row);

@@ -59,7 +59,7 @@ export class Sequence {
     by("sequence-cancel").hidden = !this.running || !rights.has("robot.command");
     attribute(by("sequence-cancel"), "disabled", this.busy || !connected);
     const { by: who, step, steps } = this.running ?? {};
-    text(by("sequence-why"), this.running ? `${who} started it; step ${step + 1} of ${steps.length} is under way.` : this.steps.length ? reason : "");
+    text(by("sequence-why"), this.running ? `${who} started it; step ${step + 1} of ${steps.length} is under way. Halt, or STOP, ends the motion and the sequence.` : this.steps.length ? reason : "");
     this.renderSteps();
   }
 
@@ -94,7 +94,7 @@ export class Sequence {
   hear({ verb, data }) {
     if (verb === "sequence.started") this.say("");
     if (verb === "sequence.done") this.say(`✓ ${data.detail}`);
-    if (verb === "sequence.cancelled") this.say(`▲ No further step is sent. ${data.detail}`, "warning");
+    if (verb === "sequence.cancelled") this.say(`▲ No further step is sent. If the robot still moves (${commandWords(data.steps[data.step])}), Halt ends that.`, "warning");
     if (verb === "sequence.failed") this.say(`■ The sequence has ended. ${data.detail} Nothing further is sent.`, "critical");
   }
 

@@ -1,0 +1,74 @@
+"""A robot that goes out of action by itself is told of, and what it was doing does not arrive, nor go on."""
+
+import time
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import JournalEntry
+from firmware.clients import client_for
+from firmware.models import Command, RobotState, Sequence
+from firmware.tests.test_sequences import ask, ended
+from robotctl.tests.fixtures import until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NEAR = {"name": "move", "params": {"target_m": 10.3, "speed_mps": 0.05}}
+FAR = {"name": "move", "params": {"target_m": 40}}
+
+
+def verbs() -> list[str]:
+    return list(JournalEntry.objects.order_by("pk").values_list("verb", flat=True))
+
+
+def test_a_hardware_stop_is_told_and_interrupts_the_command(api: Any, robots: Any, polling: Any) -> None:
+    _, simulator = robots()
+    polling()
+    api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8)
+    simulator.press_estop()
+    until(lambda: "robot.state_changed" in verbs(), timeout_s=30)
+    told = JournalEntry.objects.get(verb="robot.state_changed")
+    assert (told.data["now"], told.outcome) == ("estopped", "unknown")
+    row = Command.objects.get()
+    assert (row.status, row.code, row.done_at) == ("confirmed", "interrupted", None)
+    assert JournalEntry.objects.get(verb="command.interrupted").data["command"] == row.pk
+
+
+def test_a_sequence_ends_with_a_hardware_stop_and_a_reset_moves_nothing(api: Any, robots: Any, polling: Any) -> None:
+    _, simulator = robots()
+    polling()
+    number = ask(api, [NEAR, {"name": "move", "params": {"target_m": 20}}]).json()["id"]
+    until(lambda: simulator.truth()["position_m"] > 10.26, timeout_s=20)  # within the tolerance of its target
+    simulator.press_estop()
+    until(lambda: simulator.truth()["state"] == "ESTOP", timeout_s=30)
+    made = ended(number)
+    assert made.status == "failed" and made.code in ("interrupted", "state_forbids"), (made.code, made.detail)
+    assert simulator.truth()["by_path"]["POST /api/v1/motion/segment/start"] == 1
+    assert RobotState.objects.get().sequence is None
+
+
+def test_each_restart_of_two_in_a_row_ends_what_was_begun_between_them(api: Any, robots: Any, polling: Any) -> None:
+    _, simulator = robots()
+    polling()
+    api("alice").send("oht-01", "move", {"target_m": 10.2}, wait_s=8)
+    until(lambda: Command.objects.get().done_at)
+    time.sleep(5)  # its counters are read every 5 s
+    simulator.restart()
+    until(lambda: RobotState.objects.get().restarted_at, timeout_s=15)
+    first = RobotState.objects.get().restarted_at or timezone.now()
+    until(lambda: api("alice").send("oht-01", "move", {"target_m": 40}, wait_s=8).status_code == 201, timeout_s=20)
+    until(lambda: simulator.truth()["state"] == "MOVE")
+    simulator.restart()
+    until(lambda: (RobotState.objects.get().restarted_at or first) > first, timeout_s=15)
+    until(lambda: Command.objects.latest("pk").code == "interrupted", timeout_s=15)
+
+
+def test_a_robot_that_stopped_short_ends_the_sequence_in_seconds(api: Any, robots: Any, polling: Any) -> None:
+    robot, _ = robots()
+    polling()
+    number = ask(api, [FAR, NEAR]).json()["id"]
+    until(lambda: Command.objects.get().status == "confirmed")
+    client_for(robot).command("halt", {}, send_by=time.monotonic() + 5)  # by somebody beside it: there is no row of it
+    made = ended(number)
+    assert (made.status, made.code) == ("failed", "not_done"), made.detail
+    assert Sequence.objects.get().rests_since is not None
