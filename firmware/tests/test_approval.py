@@ -179,3 +179,26 @@ def test_a_reset_that_is_agreed_to_and_not_obeyed_says_so(robots: Any, api: Any)
     simulator.press_estop()
     row = agree(api, command).json()
     assert row["status"] in ("failed", "rejected") and row["detail"], row
+
+
+def test_the_same_waits_once_and_not_without_end(robots: Any, api: Any) -> None:
+    from firmware import waiting
+
+    robots()
+    ask(api)
+    again = write(api("erin"), REGISTER, 28)
+    assert (again.status_code, again.json()["code"]) == (409, "duplicate")
+    made = Command.objects.get()
+    for number in range(waiting.MOST - 1):
+        made.pk, made.params, made.idempotency_key = None, made.params | {"raw": number}, f"k{number}"
+        made.save()
+    full = write(api("erin"), REGISTER, 27)
+    assert (full.status_code, full.json()["code"]) == (409, "too_many_waiting")
+
+
+def test_what_was_agreed_to_is_not_taken_back(robots: Any, api: Any) -> None:
+    robots()
+    command = ask(api)
+    Command.objects.update(status="accepted", approved_at=timezone.now(), approved_by="ada")
+    late = api("erin").post(url(f"commands/{command}/cancel/"), {})
+    assert (late.status_code, late.json()["code"]) == (409, "already_sent")

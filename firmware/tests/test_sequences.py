@@ -233,3 +233,16 @@ def test_cancelled_it_sends_nothing_more(api: Any, robots: Any, polling: Any) ->
     assert Command.objects.count() == 1
     again = api("erin").post(f"/api/v1/sequences/{number}/cancel/")
     assert (again.status_code, again.json()["code"]) == (409, "ended")
+
+
+def test_a_body_that_is_none_is_refused_and_journalled(api: Any, robots: Any) -> None:
+    robots()
+    assert ask(api, [1]).status_code == 400
+    assert JournalEntry.objects.get(verb="command.refused").data["code"] == "invalid"
+
+
+def test_a_key_that_is_too_long_is_refused_not_cut(api: Any, robots: Any) -> None:
+    robots()
+    for answer in (ask(api, key="k" * 201), api("alice").send("oht-01", "move", {"target_m": 10.2}, key="k" * 201)):
+        assert answer.status_code == 400 and "Idempotency-Key" in answer.json()["errors"]
+    assert not Command.objects.exists()

@@ -116,3 +116,15 @@ def test_a_press_is_on_the_disk_only_until_it_is_written_down(api: Any, robots: 
     robots()
     api("bob").post("/api/v1/robots/oht-01/stop/")
     assert list(spool.folder().glob("*")) == []
+
+
+def test_a_robot_that_a_press_names_is_not_moved_however_new_the_press_is(robots: Any) -> None:
+    from accounts import context
+    from firmware import spool, stopping
+
+    robot, _ = robots(read=False)
+    entry = spool.keep(spool.Press([robot.slug], "bob", "", 1.0, context.SYSTEM))
+    assert entry is not None
+    assert stopping.is_stopped(robot) and not spool.is_waiting()
+    entry.drop()
+    assert not stopping.is_stopped(robot)

@@ -236,3 +236,12 @@ def test_a_robot_that_is_retired_is_forgotten(robots: Any) -> None:
     Robot.objects.update(retired_at=timezone.now())
     targets.load()
     assert press(targets, "/api/v1/stop/", ticket_for(None))[0] == ORDINARY
+
+
+def test_a_robot_that_is_registered_makes_no_ticket_void(api: Any, robots: Any, people: Any) -> None:
+    robots(read=False)
+    given = api("bob").post("/api/v1/auth/stop-ticket/").json()["ticket"]
+    body = {"slug": "new-1", "name": "New", "profile": "oht50", "base_url": "http://127.0.0.1:9"}
+    assert api("erin").post("/api/v1/robots/", body).status_code == 201
+    stop_tickets.learn_revocations()
+    assert stop_tickets.read(given) is not None
