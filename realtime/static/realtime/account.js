@@ -85,7 +85,7 @@ async function factor() {
 byId("factor-begin").addEventListener("click", async () => {
   const answer = await ask("POST", "auth/mfa/", {});
   if (!answer.ok) return text(byId("factor-status"), words(answer));
-  const drawn = new DOMParser().parseFromString(answer.body.qr_svg, "image/svg+xml").documentElement;
+  const drawn = new DOMParser().parseFromString(answer.body.qr_svg, "text/html").querySelector("svg");
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", "The secret as a QR code");
   byId("factor-qr").replaceChildren(drawn);
