@@ -5,7 +5,7 @@ from typing import Any
 import segno
 from django.contrib.auth import logout
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
@@ -159,7 +159,11 @@ def _session_key(request: Request) -> str:
 
 
 def _person(request: Request) -> User:
+    """Whose account it is. A token that holds a part of its person's rights is no way to the rest of them."""
     assert isinstance(request.user, User)
+    token = request.auth
+    if isinstance(token, ApiToken) and (token.actions is not None or token.robots is not None):
+        raise PermissionDenied("This API token is limited: it may do nothing about the account.")
     return request.user
 
 

@@ -45,7 +45,6 @@ def confirm(user: User, otp: str) -> list[str] | None:
         device.save(update_fields=["confirmed"])
         codes = _new_recovery_codes(user)
         journal.record("auth.factor_set_up", user.username)
-        permissions.rights_changed(user)
     return codes
 
 
@@ -74,7 +73,8 @@ def remove(user: User, *, reason: str = "") -> bool:
         devices.delete()
         if was_on:
             journal.record("auth.factor_removed", user.username, reason=reason)
-            permissions.rights_changed(user)
+            if user.role.mfa_required:  # there is something to do first again: sockets close
+                permissions.rights_changed(user)
     return was_on
 
 

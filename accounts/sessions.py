@@ -1,10 +1,11 @@
 """Where a person is signed in, and how that ends: browser sessions, API tokens, and with them the sockets."""
 
+import contextlib
 import time
 from typing import Any
 
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -35,7 +36,8 @@ def seen(request: HttpRequest) -> None:
     if len(_seen) >= REMEMBERED:
         _seen.pop(next(iter(_seen)), None)
     _seen[key] = now
-    SignIn.objects.filter(session_key=key).update(last_seen_at=timezone.now())
+    with contextlib.suppress(DatabaseError):  # the request was served; that it was seen is not worth an error
+        SignIn.objects.filter(session_key=key).update(last_seen_at=timezone.now())
 
 
 def of(user: User) -> QuerySet[SignIn]:

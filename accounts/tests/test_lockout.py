@@ -1,6 +1,7 @@
 """Lockout: guessing waits, longer each time; nobody who is in is put out, and stop knows nothing of it."""
 
 import re
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -63,6 +64,18 @@ def test_the_words_are_the_same_whether_or_not_somebody_has_that_name(api: Any) 
     assert answers[0] == answers[1]
 
 
+def test_a_name_that_nobody_has_takes_as_long_to_refuse(api: Any) -> None:
+    def fastest(name: str) -> float:
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            guess(api, name)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert fastest("nobody-here") > fastest("alice") / 2
+
+
 def test_one_row_for_each_lockout_with_the_count_and_no_password_typed_as_a_name(api: Any) -> None:
     guess(api, "alice", times=9)
     (row,) = JournalEntry.objects.filter(verb="auth.locked_out")
@@ -80,6 +93,8 @@ def test_an_address_that_tries_many_names_waits_and_others_do_not(api: Any) -> N
     assert guess(api, "alice", PASSWORD, address="10.9.9.9").status_code == 429
     assert guess(api, "alice", PASSWORD, address="10.9.9.8").status_code == 200
     assert JournalEntry.objects.get(verb="auth.locked_out").data["by"] == "address"
+    assert api("ada").post("/api/v1/users/alice/unlock/", {"address": "10.9.9.9"}, format="json").status_code == 200
+    assert guess(api, "alice", PASSWORD, address="10.9.9.9").status_code == 200
 
 
 def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(api: Any) -> None:

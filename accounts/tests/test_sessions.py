@@ -95,6 +95,25 @@ def test_an_administrator_sees_and_ends_them_and_nobody_else_does(api: Any, peop
     assert api("ada").post("/api/v1/users/nobody/sign-out/").status_code == 404
 
 
+def test_the_admin_signs_somebody_out_too(people: Any) -> None:
+    browser, bob, ada = signed_in("alice"), signed_in("bob"), signed_in("ada")
+    chosen = {"action": "sign_out", "_selected_action": [people["alice"].pk]}
+    bob.post("/admin/accounts/user/", chosen)
+    assert browser.get("/").status_code == 200
+    assert ada.post("/admin/accounts/user/", chosen).status_code == 302
+    assert browser.get("/").status_code == 302
+
+
+def test_a_limited_token_does_nothing_about_the_account(api: Any, people: Any) -> None:
+    _, token = ApiToken.objects.create(people["alice"], actions=["robot.view"])
+    program = api(None)
+    program.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    calls = (("get", MINE), ("post", EVERYWHERE), ("post", "/api/v1/auth/mfa/"), ("post", "/api/v1/auth/password/"))
+    for method, path in calls:
+        assert getattr(program, method)(path, {}, format="json").status_code == 403
+    assert api("alice").get(MINE).status_code == 200
+
+
 def test_the_row_goes_with_the_session_at_sign_out_and_at_its_end(people: Any) -> None:
     out, over = signed_in("alice"), signed_in("bob")
     out.post("/sign-out/")

@@ -55,7 +55,9 @@ def test_who_has_to_change_the_password_gets_there_can_stop_and_goes_on(page: Pa
     page.get_by_label("New password", exact=True).fill(NEW)
     page.get_by_label("New password, again").fill(NEW)
     page.keyboard.press("Enter")  # no mouse needed
+    expect(page.get_by_text("Password changed.")).to_be_visible()
     expect(page.locator("#link .words")).to_have_text("live")
+    expect(page.locator("#banner")).to_be_hidden()
     page.goto(console.base_url)
     expect(page.locator(".tile")).to_have_count(len(console.simulators))
     calm(page, console)

@@ -57,12 +57,7 @@ function tell(element, errors, outcome) {
 
 form(
   "password-form", "POST", "auth/password/",
-  (answer, element) => {
-    element.reset();
-    text(element.querySelector("[data-outcome]"), answer.body.detail);
-    if (duty) location.href = "/account/";
-    else showSessions();
-  },
+  () => (location.href = "/account/?changed=1"), // the session has another key now: a new page, a new socket
   (body) => (body.new_password === body.again ? {} : { again: ["This is not the same."] }),
 );
 
