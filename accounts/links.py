@@ -54,4 +54,6 @@ class LinkPage(PasswordResetConfirmView):
                 return self.render_to_response(self.get_context_data(form=None))
             context.set_actor(person.pk, person.username)
             passwords.change(person, form.cleaned_data["new_password1"])
+        if self.request.user == person:
+            self.request.session.flush()  # it has ended with the others; it must not be saved again with the answer
         return HttpResponseRedirect(f"{reverse('sign-in')}?set=1")

@@ -130,4 +130,4 @@ class LockoutHandler(AxesDatabaseHandler):
 
 def known(name: str) -> str:
     """`name` if somebody has it: people type passwords there."""
-    return name if "\0" not in name and User.objects.filter(username=name[:150]).exists() else ""
+    return name if "\0" not in name and User.objects.filter(username=name).exists() else ""

@@ -1,9 +1,11 @@
 """The second factor: set up, asked for, used once, lost, demanded by a role; and stop needs none of it."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
@@ -76,6 +78,20 @@ def test_a_code_is_used_once_and_a_wrong_one_counts_for_the_lockout(api: Any) ->
     for _ in range(4):
         assert login(api, otp="000000").json()["code"] == "otp_wrong"
     assert login(api, otp=app.code()).json()["code"] == "locked_out"
+
+
+def test_of_two_that_send_the_same_code_at_once_one_gets_in(api: Any, people: Any) -> None:
+    app, codes = set_up(api("alice"))
+
+    def attempt(code: str) -> bool:
+        try:
+            return second_factor.verify(people["alice"], code)
+        finally:
+            connection.close()
+
+    for code in (app.code(), codes[0]):
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(pool.map(attempt, [code] * 4)) == [False, False, False, True]
 
 
 def test_the_right_password_alone_does_not_wipe_out_the_wrong_codes(api: Any) -> None:
@@ -194,7 +210,6 @@ def test_pages_lead_to_where_it_is_set_up(people: Any, demanded: None) -> None:
 
 
 def test_the_demand_costs_no_query_for_roles_without_it(api: Any) -> None:
-    from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     alice = api("alice")
