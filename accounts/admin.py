@@ -5,13 +5,20 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import Model
-from django.http import HttpRequest, HttpResponseRedirect
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.generic import RedirectView
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import matrix_admin, people, permissions, role_changes, roles
+from accounts import lockout, matrix_admin, passwords, people, permissions, role_changes, roles, sessions
 from accounts.models import Grant, JournalEntry, Role, User
 from robotctl.problems import Problem
 
@@ -66,12 +73,37 @@ class ReadOnlyAdmin(RightsAdmin):
 
 
 admin.site.unregister(Group)
+admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed by `users/{username}/mfa/`
+admin.site.unregister(StaticDevice)
+
+
+def enter(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """The admin's own sign-in page knows neither lockout nor second factor: there is one sign-in for all."""
+    if request.user.is_authenticated:
+        if admin.site.has_permission(request):
+            return HttpResponseRedirect(reverse("admin:index"))
+        raise PermissionDenied("Your role has nothing to do in the admin.")
+    return redirect_to_login(request.GET.get("next", reverse("admin:index")))
+
+
+admin.site.login = enter  # type: ignore[method-assign]
+admin.site.password_change = RedirectView.as_view(url="/account/")  # type: ignore[method-assign,assignment]
+
+
+class OthersPasswordForm(AdminPasswordChangeForm):
+    """An administrator sets somebody's password: it ends what that person is signed in with, and must be changed."""
+
+    def save(self, commit: bool = True) -> User:
+        with transaction.atomic():
+            person: User = super().save(commit)
+            passwords.laid_down(person)
+        return person
 
 
 @admin.register(User)
 class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     view_action, change_action = "users.view", "users.manage"
-    form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
+    form, add_form, change_password_form = UserChangeForm, UserCreationForm, OthersPasswordForm
     list_display = ["username", "role", "email", "is_active", "last_login"]
     list_filter = ["role", "is_active"]
     search_fields = ["username", "email", "first_name", "last_name"]
@@ -80,7 +112,7 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
         ("Person", {"fields": ["first_name", "last_name", "email"]}),
-        ("Rights", {"fields": ["role", "groups", "is_active"]}),
+        ("Rights", {"fields": ["role", "groups", "is_active", "must_change_password"]}),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [
@@ -93,6 +125,8 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         assert isinstance(request.user, User)
         before = User.objects.filter(pk=obj.pk).first()
+        if before is None and obj.has_usable_password():
+            obj.must_change_password = True  # it is known to two
         with role_changes.changing():
             if before is not None:
                 people.require_may_manage(request.user, before)
@@ -102,16 +136,35 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             super().save_model(request, obj, form, change)
             permissions.rights_changed(obj)
 
-    actions = ["forget"]
+    actions = ["unlock", "sign_out", "forget"]
 
-    @admin.action(description="Delete the person's data, keep the record")
-    def forget(self, request: HttpRequest, users: Any) -> None:
+    @admin.action(description="Delete the person's data, keep the record", permissions=["change"])
+    def forget(self, request: HttpRequest, users: QuerySet[User]) -> None:
         assert isinstance(request.user, User)
         for user in users:
             try:
                 people.forget(user, request.user, reason="in the admin")
             except Problem as problem:
                 self.message_user(request, f"{user}: {problem.detail}", messages.ERROR)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """One's own is changed on the account page, which asks for the old one."""
+        if str(request.user.pk) == id:
+            return HttpResponseRedirect("/account/")
+        changed: HttpResponse = super().user_change_password(request, id, form_url)
+        return changed
+
+    @admin.action(description="Unlock: end a lockout after failed sign-ins", permissions=["change"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for person in queryset:
+            lockout.unlock(person)
+        self.message_user(request, "They may try again.")
+
+    @admin.action(description="Sign out everywhere", permissions=["change"])
+    def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for person in queryset:
+            sessions.sign_out(person)
+        self.message_user(request, "They are signed out.")
 
 
 @admin.register(Role)

@@ -9,8 +9,9 @@ from django.contrib.auth.models import Group
 from django.db import models, transaction
 from django.http import HttpRequest
 
-from accounts import context, journal, permissions, refusals
-from accounts.models import Grant, Role, User
+from accounts import context, journal, permissions, refusals, sessions
+from accounts.lockout import known
+from accounts.models import Grant, Role, SignIn, User
 
 VERBS = {0: "created", 1: "changed", 2: "deleted"}
 
@@ -43,14 +44,17 @@ def _to_journal(*, instance: models.Model, action: int, changes: dict[str, Any] 
     )
 
 
-def _signed_in(*, user: User, **_: Any) -> None:
-    journal.record("auth.signed_in", user.username, actor=user)
+def _signed_in(*, user: User, request: HttpRequest, **_: Any) -> None:
+    with transaction.atomic():
+        sessions.begun(request, user)
+        journal.record("auth.signed_in", user.username, actor=user)
 
 
 def _signed_out(*, user: User | None, request: HttpRequest, **_: Any) -> None:
     """Django tells before it ends the session; a socket that asked again between the two would find it whole."""
     if user is not None:
         with transaction.atomic():
+            SignIn.objects.filter(session_key=request.session.session_key).delete()
             request.session.flush()
             journal.record("auth.signed_out", user.username, actor=user)
             permissions.rights_changed(user)
@@ -60,8 +64,5 @@ def _sign_in_failed(*, credentials: dict[str, Any], request: HttpRequest | None 
     count = refusals.strangers.count(f"sign-in {context.current().address}")
     if count is None:
         return  # one row for each address and minute, with the count
-    name = str(credentials.get("username", ""))[:150]
-    known = (
-        name if "\0" not in name and User.objects.filter(username=name).exists() else ""
-    )  # people type passwords there
-    journal.record("auth.sign_in_failed", known, outcome=journal.Outcome.DENIED, data={"count": count})
+    name = known(str(credentials.get("username", "")))
+    journal.record("auth.sign_in_failed", name, outcome=journal.Outcome.DENIED, data={"count": count})

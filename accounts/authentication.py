@@ -13,7 +13,7 @@ from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts import context
+from accounts import context, entry
 from accounts.models import ApiToken, User
 
 USED_TO_THE = timedelta(minutes=1)
@@ -31,6 +31,7 @@ class TokenAuthentication(KnoxAuthentication):
             found[0].limits = found[1].limits
             _used(found[1])
             context.set_actor(found[0].pk, found[0].get_username())
+            entry.require_done(found[0], request.path)
         return found
 
 
@@ -48,6 +49,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
         found = super().authenticate(request)
         if found is not None:
             context.set_actor(found[0].pk, found[0].get_username())
+            entry.require_done(found[0], request.path)
         return found
 
 
@@ -63,11 +65,13 @@ def may_not_stop(request: Request) -> bool:
 
 def session_user(session_key: str) -> User | None:
     """Who the browser session belongs to now; None when it has ended. For sockets, which outlive their request."""
+    if not session_key:
+        return None
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     user_id, backend = session.get(SESSION_KEY), session.get(BACKEND_SESSION_KEY)
     if user_id is None or backend not in settings.AUTHENTICATION_BACKENDS:
         return None
-    user = User.objects.filter(pk=user_id, is_active=True).first()
+    user = User.objects.select_related("role").filter(pk=user_id, is_active=True).first()
     if user is None or not constant_time_compare(session.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()):
         return None
     return user
@@ -76,7 +80,7 @@ def session_user(session_key: str) -> User | None:
 def token_user(digest: str) -> User | None:
     """Who an API token belongs to now; None when it is gone, has expired, or its person is not active."""
     token = (
-        ApiToken.objects.select_related("user")
+        ApiToken.objects.select_related("user__role")
         .filter(digest=digest, expiry__gt=timezone.now(), user__is_active=True)
         .first()
     )

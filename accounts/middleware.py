@@ -7,7 +7,7 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from accounts import context, refusals
+from accounts import context, entry, refusals, sessions
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -41,9 +41,15 @@ class PersonMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
+        by_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+        if by_session and request.user.is_authenticated:
             context.set_actor(request.user.pk, request.user.get_username())
-        return self.get_response(request)
+        response = self.get_response(request)
+        if (
+            by_session and request.user.is_authenticated and not entry.STOP.fullmatch(request.path)
+        ):  # a stop waits for no write
+            sessions.seen(request)
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         refusals.note(request, exception)

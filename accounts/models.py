@@ -14,9 +14,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from knox.models import AbstractAuthToken
+from knox.models import AbstractAuthToken, AuthTokenManager
 
 from accounts import roles
+from accounts.factor_models import Authenticator as Authenticator
 from accounts.session_models import SignIn as SignIn
 
 
@@ -84,6 +85,11 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no 
     class Meta(AbstractUser.Meta):
         swappable = "AUTH_USER_MODEL"
 
+    def set_password(self, raw_password: str | None) -> None:
+        """Whoever sets a password, it is dated, and the duty to change it is done. An administrator lays it on anew."""
+        super().set_password(raw_password)
+        self.password_changed_at, self.must_change_password = timezone.now(), False
+
     @property
     def may_enter_admin(self) -> bool:
         """Whether the admin holds anything for this person; every page of it asks accounts.permissions again."""
@@ -133,6 +139,14 @@ class Grant(models.Model):
         return f"{self.role_id} on {self.content_type.model} {self.object_id} for {self.user or self.group}"
 
 
+class Tokens(AuthTokenManager):
+    """Reads a token together with its person and their role: every request needs the three."""
+
+    def get_queryset(self) -> "models.QuerySet[ApiToken]":
+        tokens: models.QuerySet[ApiToken] = super().get_queryset().select_related("user__role")
+        return tokens
+
+
 class ApiToken(AbstractAuthToken):
     """A knox token: only its hash is stored; it expires."""
 
@@ -141,6 +155,8 @@ class ApiToken(AbstractAuthToken):
     actions = models.JSONField(null=True, help_text="Of its person's rights only these; null: all.")
     robots = models.JSONField(null=True, help_text="Slugs: on these robots only; null: on all.")
     last_used_at = models.DateTimeField(null=True)
+
+    objects = Tokens()
 
     def __str__(self) -> str:
         return f"{self.token_key}… of {self.user}"  # never the digest

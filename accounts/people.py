@@ -8,10 +8,9 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
 
-from accounts import journal, permissions, role_changes, roles
-from accounts.models import ApiToken, Grant, JournalOrigin, Role, SignIn, User, WsTicket
+from accounts import journal, passwords, permissions, role_changes, roles, second_factor, sessions
+from accounts.models import Grant, JournalOrigin, Role, User, WsTicket
 from robotctl.problems import Problem
 
 DETAILS = ("email", "first_name", "last_name")
@@ -48,11 +47,14 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
             setattr(user, name, wanted.get(name, getattr(user, name)))
         if "password" in wanted:
             set_password(user, wanted["password"])
-            journal.record("auth.password_set", user.username)
         _checked(user)
         user.save()
         if "groups" in wanted:
             _join(user, wanted["groups"])
+        if "password" in wanted:
+            passwords.laid_down(user)
+        if not user.is_active:
+            sessions.end_all(user)
         permissions.rights_changed(user)
     return user
 
@@ -79,7 +81,6 @@ def set_password(user: User, password: str) -> None:
     except ValidationError as error:
         raise Problem(400, "invalid", error.messages[0], errors={"password": error.messages}) from error
     user.set_password(password)
-    user.password_changed_at = timezone.now()
 
 
 def forget(user: User, by: User, *, reason: str) -> None:
@@ -91,8 +92,9 @@ def forget(user: User, by: User, *, reason: str) -> None:
         old, new = user.username, f"deleted-{user.pk}"
         for given in Grant.objects.filter(user=user):
             permissions.withdraw(given)
-        for model in (ApiToken, WsTicket, SignIn):
-            model._default_manager.filter(user=user).delete()
+        sessions.end_all(user)
+        WsTicket.objects.filter(user=user).delete()
+        second_factor.remove(user)
         user.groups.clear()
         user.username, user.email, user.first_name, user.last_name = new, "", "", ""
         user.is_active, user.role_id = False, roles.GUEST

@@ -4,27 +4,24 @@ from datetime import timedelta
 from typing import Any
 
 import django_filters
-from django.contrib.auth import authenticate, logout
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.contrib.auth import logout
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
-from rest_framework import exceptions, serializers, status
+from rest_framework import exceptions, status
 from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import context, journal, permissions
+from accounts import context, journal, lockout, permissions, sign_in
 from accounts.models import ApiToken, JournalEntry, User, WsTicket
 from accounts.serializers import (
     JournalRow,
     LoginSerializer,
     NewToken,
-    PasswordSerializer,
     TicketReply,
     TokenReply,
     TokenRequest,
@@ -34,7 +31,7 @@ from accounts.serializers import (
 
 
 class Login(APIView):
-    """`{username, password}` → `{token, expires_at, user}`; the token goes into `Authorization: Token …`."""
+    """`{username, password, otp?}` → `{token, expires_at, user}`; the token goes into `Authorization: Token …`."""
 
     permission_classes = [AllowAny]
     authentication_classes: list[Any] = []
@@ -43,13 +40,10 @@ class Login(APIView):
     def post(self, request: Request) -> Response:
         given = LoginSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        user = authenticate(
-            request, username=given.validated_data["username"], password=given.validated_data["password"]
-        )
-        if not isinstance(user, User):
-            raise exceptions.AuthenticationFailed("Wrong user name or password.")
+        user = sign_in.enter(request, **given.validated_data)
         context.set_actor(user.pk, user.username)
         with transaction.atomic():
+            lockout.forget(user.username)
             name = request.headers.get("User-Agent", "")[:80]
             made, token = ApiToken.objects.create(user, name=name, may_stop=True)  # a person is there
             journal.record("auth.token_issued", user.username, actor=user)
@@ -82,28 +76,6 @@ class Me(APIView):
     def get(self, request: Request) -> Response:
         assert isinstance(request.user, User)
         return Response(UserSerializer(request.user).data)
-
-
-class Password(APIView):
-    """Change one's own password."""
-
-    @extend_schema(request=PasswordSerializer, responses={200: None})
-    def post(self, request: Request) -> Response:
-        assert isinstance(request.user, User)
-        given = PasswordSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        if not request.user.check_password(given.validated_data["old_password"]):
-            raise serializers.ValidationError({"old_password": "This is not your current password."})
-        try:
-            validate_password(given.validated_data["new_password"], request.user)
-        except ValidationError as error:
-            raise serializers.ValidationError({"new_password": error.messages}) from error
-        with transaction.atomic():
-            request.user.set_password(given.validated_data["new_password"])
-            request.user.save(update_fields=["password"])
-            journal.record("auth.password_changed", request.user.username)
-            permissions.rights_changed(request.user)
-        return Response({"detail": "Password changed."})
 
 
 class SocketTicket(APIView):

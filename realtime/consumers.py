@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from django.http.request import validate_host
 from django.utils import timezone
 
-from accounts import permissions
+from accounts import entry, permissions
 from accounts.authentication import session_user, token_user
 from accounts.journal import iso
 from accounts.models import User, WsTicket
@@ -103,13 +103,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             if not _same_origin(headers):
                 return protocol.WITHDRAWN
             self.session_key = _session_cookie(headers)
-        self.user = await in_database(self._look_up)
-        return None if self.user is not None else protocol.NOT_SIGNED_IN
+        self.user, code = await in_database(self._look_up)
+        return code
 
-    def _look_up(self) -> User | None:
-        if self.token_digest:
-            return token_user(self.token_digest)
-        return session_user(self.session_key) if self.session_key else None
+    def _look_up(self) -> tuple[User | None, int | None]:
+        """Who it is now; else the code to close with."""
+        user = token_user(self.token_digest) if self.token_digest else session_user(self.session_key)
+        if user is None:
+            return None, protocol.NOT_SIGNED_IN
+        return (None, protocol.WITHDRAWN) if entry.duty(user) else (user, None)
 
     def _rights_changed(self, user_id: int | None) -> None:
         """Ask again; also while it is still being looked up who this is."""
@@ -131,9 +133,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _leave_what_is_withdrawn(self, client: hub.Client) -> None:
         """Rights have changed: look the person up anew, and leave what they may not see any more."""
-        self.user = await in_database(self._look_up)
+        self.user, code = await in_database(self._look_up)
         if self.user is None:
-            await self.close(protocol.NOT_SIGNED_IN)
+            await self.close(code)
             return
         if not self.asked:
             return

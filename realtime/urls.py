@@ -3,15 +3,15 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from realtime import views
+from accounts.links import LinkPage
+from accounts.sign_in import SignInPage
+from realtime import account_page, views
 
 urlpatterns = [
     path("", views.fleet, name="fleet"),
     path("robots/<slug:slug>/", views.robot, name="robot-page"),
-    path(
-        "sign-in/",
-        auth_views.LoginView.as_view(template_name="sign_in.html", redirect_authenticated_user=True),
-        name="sign-in",
-    ),
+    path("sign-in/", SignInPage.as_view(), name="sign-in"),
+    path("account/", account_page.account, name="account"),
+    path("account/link/<uidb64>/<token>/", LinkPage.as_view(), name="account-link"),
     path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
 ]

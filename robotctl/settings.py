@@ -8,7 +8,7 @@ import django_stubs_ext
 import structlog
 from csp.constants import NONCE, NONE, SELF
 
-from robotctl import environment
+from robotctl import environment, redaction
 
 django_stubs_ext.monkeypatch()
 
@@ -34,6 +34,10 @@ INSTALLED_APPS = [
     "knox",
     "guardian",
     "auditlog",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "channels",
     "django_celery_beat",
     "accounts",
@@ -54,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.PersonMiddleware",
+    "accounts.entry.EntryMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -103,7 +108,11 @@ CACHES = {
 
 # --- who ------------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "guardian.backends.ObjectPermissionBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: whoever is locked out is not even asked for the password
+    "accounts.backends.PasswordBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
 ANONYMOUS_USER_NAME = None  # guardian: nobody has rights without signing in
 GUARDIAN_MONKEY_PATCH_USER = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
@@ -111,7 +120,22 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.password_rules.GuessableValidator"},
 ]
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # links that set a password
+# Failed sign-ins: counted by axes, judged by accounts.lockout.
+AXES_HANDLER = "accounts.lockout.LockoutHandler"
+AXES_CLIENT_IP_CALLABLE = "accounts.lockout.address_of"
+AXES_USERNAME_CALLABLE = "accounts.lockout.counted_name"
+AXES_COOLOFF_TIME = timedelta(days=1)  # how long a failure is remembered
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # the journal is the record
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "otp", "next", "csrfmiddlewaretoken"]
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # its middleware would replace our answers
+OTP_TOTP_ISSUER = "robotctl"
+OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0  # wrong codes count for the lockout
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "sign-in"
@@ -210,6 +234,7 @@ _shared_processors: list[Any] = [
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    redaction.without_links,
 ]
 _renderer: Any = (
     structlog.processors.JSONRenderer() if ENV.log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
@@ -232,6 +257,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "urllib3": {"level": "ERROR"},  # the client logs once when a robot goes down, once when it is back
         "celery": {"level": "WARNING"},
+        "axes": {"level": "ERROR"},  # the journal has it
     },
 }
 structlog.configure(

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.models import User
 from firmware.models import Robot
-from robotctl.tests.fixtures import PASSWORD
 from robotctl.tests.system import SIMULATOR_TOKENS, register
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,7 +67,7 @@ def test_another_address_clears_the_credentials(api: Any) -> None:
 
 def browser(name: str) -> Client:
     client = Client()
-    assert client.login(username=name, password=PASSWORD)
+    client.force_login(User.objects.get(username=name))
     return client
 
 

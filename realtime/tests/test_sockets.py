@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from realtime.tests.people import person
 from robotctl.tests.fixtures import until
 from robotctl.tests.system import System
 
@@ -177,6 +178,28 @@ def test_signing_out_closes_the_sockets_of_that_token_within_a_second(system: Sy
         del system.tokens["auditor"]
         assert socket.closed() == 4401
         assert time.monotonic() - began < 3
+
+
+def test_signing_out_everywhere_and_a_duty_close_the_sockets_within_a_second(system: System) -> None:
+    """4401: signed out. 4403: still signed in, but there is something to do first."""
+    who = person(system)
+    who.change_password("seven-otters-paint-clocks")
+    for act, code in (
+        (lambda: who.call("POST", "auth/sign-out-everywhere/", who.token()), 4401),
+        (who.must_change_password, 4403),
+    ):
+        bought = who.call("POST", "auth/ws-ticket/", who.token()).json()["ticket"]
+        with opened(system, "viewer") as bystander, connect(url(system, ticket=bought)) as connection:
+            socket = Socket(connection)
+            socket.wait_for_type("hello")
+            act()
+            done = time.monotonic()
+            assert socket.closed() == code
+            assert time.monotonic() - done < 1
+            bystander.send(type="ping", id=1)
+            assert bystander.wait_for_type("pong")["id"] == 1
+    refused = who.call("POST", "auth/ws-ticket/", who.token())
+    assert refused.json()["code"] == "password_change_required"
 
 
 def test_the_bus_can_go_and_come_back_and_states_still_arrive(system: System) -> None:

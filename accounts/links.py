@@ -1,0 +1,59 @@
+"""Links with which a person sets a password: for somebody new, or who forgot it. Single-use, expiring, kept nowhere.
+
+The token is Django's: signed over the person's password and last sign-in, so that setting a password spends it.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN, PasswordResetConfirmView
+from django.db import transaction
+from django.forms import Form
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from accounts import context, journal, passwords
+from accounts.models import User
+
+
+def issue(person: User, base_url: str) -> dict[str, Any]:
+    """`{"url","expires_at","kind"}`. The journal tells that there is one, and not which."""
+    parts = {
+        "uidb64": urlsafe_base64_encode(force_bytes(person.pk)),
+        "token": default_token_generator.make_token(person),
+    }
+    kind = "reset" if person.has_usable_password() else "invite"
+    expires_at = journal.iso(timezone.now() + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT))
+    journal.record("auth.link_issued", person.username, data={"kind": kind, "expires_at": expires_at})
+    return {"url": base_url.rstrip("/") + reverse("account-link", kwargs=parts), "expires_at": expires_at, "kind": kind}
+
+
+class LinkPage(PasswordResetConfirmView):
+    """Takes the token out of the address into the session, then asks for the new password."""
+
+    template_name = "account_link.html"
+    reset_url_token = "set-password"  # noqa: S105 - what stands in the address instead
+
+    def get_user(self, uidb64: str) -> User | None:
+        person = super().get_user(uidb64)
+        return person if isinstance(person, User) and person.is_active else None
+
+    def form_valid(self, form: Form) -> HttpResponse:
+        """Of two that send it at once, one sets the password: the token is looked at again with the row held."""
+        assert self.user is not None
+        token = self.request.session.pop(INTERNAL_RESET_SESSION_TOKEN, "")
+        with transaction.atomic():
+            person = User.objects.select_for_update().get(pk=self.user.pk)
+            if not default_token_generator.check_token(person, token):
+                self.validlink = False
+                return self.render_to_response(self.get_context_data(form=None))
+            context.set_actor(person.pk, person.username)
+            passwords.change(person, form.cleaned_data["new_password1"])
+        if self.request.user == person:
+            self.request.session.flush()  # it has ended with the others; it must not be saved again with the answer
+        return HttpResponseRedirect(f"{reverse('sign-in')}?set=1")

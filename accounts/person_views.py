@@ -1,0 +1,71 @@
+"""`users/{username}/…`: what an administrator does about somebody's way in. All of it needs `users.manage`."""
+
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import links, lockout, permissions, second_factor, sessions
+from accounts.account_serializers import Ended, PasswordLink, Reason, SessionRow, Unlock
+from accounts.account_views import listed
+from accounts.models import User
+from robotctl.problems import Problem
+
+
+class PersonUnlock(APIView):
+    """End a lockout: `{address?}`."""
+
+    @extend_schema(request=Unlock, responses={200: None})
+    def post(self, request: Request, username: str) -> Response:
+        person = _managed(request, username)
+        given = Unlock(data=request.data)
+        given.is_valid(raise_exception=True)
+        lockout.unlock(person, address=given.validated_data.get("address", ""))
+        return Response({"detail": f"{person.username} may try again."})
+
+
+class PersonLink(APIView):
+    """A link with which the person sets a password: once, until it expires. It is shown this once."""
+
+    @extend_schema(request=None, responses=PasswordLink)
+    def post(self, request: Request, username: str) -> Response:
+        person = _managed(request, username)
+        if not person.is_active:
+            raise Problem(409, "not_active", "This person is deactivated.")
+        return Response(links.issue(person, request.build_absolute_uri("/")))
+
+
+class PersonFactor(APIView):
+    """Remove a second factor that was lost: `{reason}`."""
+
+    @extend_schema(request=Reason, responses={200: None})
+    def delete(self, request: Request, username: str) -> Response:
+        person = _managed(request, username)
+        given = Reason(data=request.data)
+        given.is_valid(raise_exception=True)
+        if not second_factor.remove(person, reason=given.validated_data["reason"]):
+            raise Http404
+        return Response({"detail": f"{person.username} signs in with the password alone."})
+
+
+class PersonSessions(APIView):
+    """The browsers in which the person is signed in."""
+
+    @extend_schema(responses=SessionRow(many=True))
+    def get(self, request: Request, username: str) -> Response:
+        return Response({"results": listed(_managed(request, username), request)})
+
+
+class PersonSignOut(APIView):
+    """End all sessions, API tokens and sockets of the person."""
+
+    @extend_schema(request=None, responses=Ended)
+    def post(self, request: Request, username: str) -> Response:
+        return Response(sessions.sign_out(_managed(request, username)))
+
+
+def _managed(request: Request, username: str) -> User:
+    permissions.require(request.user, "users.manage")
+    return get_object_or_404(User, username=username)

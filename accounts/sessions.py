@@ -1,0 +1,110 @@
+"""Where a person is signed in, and how that ends: browser sessions, API tokens, and with them the sockets."""
+
+import contextlib
+import time
+from typing import Any
+
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts import context, journal, permissions
+from accounts.models import ApiToken, SignIn, User
+
+SEEN_EVERY_S = 60.0
+REMEMBERED = 10_000
+
+_seen: dict[str, float] = {}  # session → when this process last wrote that it was seen (monotonic s)
+
+
+def begun(request: HttpRequest, user: User) -> None:
+    """Somebody has signed in with a browser."""
+    if not request.session.session_key:
+        request.session.create()
+    origin = context.current()
+    about = {"user": user, "address": origin.address, "user_agent": origin.user_agent}
+    SignIn.objects.update_or_create(session_key=request.session.session_key, defaults=about)
+
+
+def seen(request: HttpRequest) -> None:
+    """Note, once a minute and process, that the session is used."""
+    key, now = request.session.session_key or "", time.monotonic()
+    if not key or now - _seen.get(key, -SEEN_EVERY_S) < SEEN_EVERY_S:
+        return
+    if len(_seen) >= REMEMBERED:
+        _seen.pop(next(iter(_seen)), None)
+    _seen[key] = now
+    with contextlib.suppress(DatabaseError):  # the request was served; that it was seen is not worth an error
+        SignIn.objects.filter(session_key=key).update(last_seen_at=timezone.now())
+
+
+def of(user: User) -> QuerySet[SignIn]:
+    """The sessions that are open now."""
+    open_now = Session.objects.filter(expire_date__gt=timezone.now()).values("session_key")
+    return SignIn.objects.filter(user=user, session_key__in=open_now)
+
+
+def moved(before: str, after: str) -> None:
+    """A session has got another key."""
+    SignIn.objects.filter(session_key=before).update(session_key=after)
+
+
+def end(rows: QuerySet[SignIn]) -> int:
+    """End these browser sessions. Returns how many; the caller rings (permissions.rights_changed)."""
+    keys = list(rows.values_list("session_key", flat=True))
+    Session.objects.filter(session_key__in=keys).delete()
+    return SignIn.objects.filter(session_key__in=keys).delete()[0]
+
+
+def end_all(user: User, *, keep_session: str = "", keep_token: str = "") -> dict[str, int]:
+    """End everything that `user` is signed in with, but what is kept; open sockets close at once. `{"sessions", "tokens"}`"""
+    with transaction.atomic():
+        ended = {
+            "sessions": end(SignIn.objects.filter(user=user).exclude(session_key=keep_session or None)),
+            "tokens": ApiToken.objects.filter(user=user).exclude(digest=keep_token).delete()[0],
+        }
+        permissions.rights_changed(user)
+    return ended
+
+
+def sign_out(user: User) -> dict[str, int]:
+    """End it all, and say so in the journal."""
+    with transaction.atomic():
+        ended = end_all(user)
+        journal.record(
+            "auth.signed_out_everywhere", user.username, data={"sessions": ended["sessions"], "api": ended["tokens"]}
+        )
+    return ended
+
+
+def shape(row: SignIn, current_key: str) -> dict[str, Any]:
+    """`{"id","address","browser","user_agent","since","last_seen","current"}`"""
+    return {
+        "id": row.pk,
+        "address": row.address,
+        "browser": browser(row.user_agent),
+        "user_agent": row.user_agent,
+        "since": journal.iso(row.created_at),
+        "last_seen": journal.iso(row.last_seen_at),
+        "current": row.session_key == current_key,
+    }
+
+
+BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+SYSTEMS = {
+    "Windows": "Windows",
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Mac OS": "macOS",
+    "Linux": "Linux",
+}
+
+
+def browser(user_agent: str) -> str:
+    """`Firefox on Linux`: enough to recognise one's own. The first that fits: later ones name themselves after earlier ones."""
+    name = next((word for sign, word in BROWSERS.items() if sign in user_agent), "")
+    system = next((word for sign, word in SYSTEMS.items() if sign in user_agent), "")
+    return " on ".join(filter(None, (name, system))) or "unknown"

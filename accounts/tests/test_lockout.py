@@ -1,0 +1,180 @@
+"""Lockout: guessing waits, longer each time; nobody who is in is put out, and stop knows nothing of it."""
+
+import re
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axes.models import AccessAttempt
+from django.db.models import F
+from django.test import Client
+
+from accounts import lockout
+from accounts.models import JournalEntry, User
+from robotctl.tests.fixtures import PASSWORD
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LOGIN = "/api/v1/auth/login/"
+
+
+def guess(api: Any, name: str, password: str = "wrong-horse-1", times: int = 1, address: str = "127.0.0.1") -> Any:
+    for _ in range(times):
+        body = {"username": name, "password": password}
+        answer = api(None).post(LOGIN, body, format="json", REMOTE_ADDR=address)
+    return answer
+
+
+def later(seconds: float) -> None:
+    """So much time has passed since the last failure."""
+    AccessAttempt.objects.update(attempt_time=F("attempt_time") - timedelta(seconds=seconds))
+
+
+def test_waits_begin_after_the_limit_and_double_up_to_an_hour() -> None:
+    waits = [lockout.wait_after(failures, 5).total_seconds() for failures in (0, 4, 5, 6, 7, 11, 12, 10_000)]
+    assert waits == [0, 0, 30, 60, 120, 1920, 3600, 3600]
+
+
+def test_after_five_failures_even_the_right_password_waits_and_is_told_how_long(api: Any) -> None:
+    assert guess(api, "alice", times=5).status_code == 401
+    answer = guess(api, "alice", PASSWORD)
+    assert (answer.status_code, answer.json()["code"]) == (429, "locked_out")
+    assert 0 < int(answer["Retry-After"]) <= 31
+    later(31)
+    assert guess(api, "alice", PASSWORD).status_code == 200
+    assert guess(api, "alice").status_code == 401  # and it begins anew
+    assert guess(api, "alice", PASSWORD).status_code == 200
+
+
+def test_each_further_failure_waits_twice_as_long_and_guesses_during_a_wait_do_not_count(api: Any) -> None:
+    guess(api, "alice", times=5)
+    guess(api, "alice", times=3)
+    later(31)
+    assert guess(api, "alice").status_code == 401
+    assert 31 < int(guess(api, "alice", PASSWORD)["Retry-After"]) <= 61
+
+
+def test_the_words_are_the_same_whether_or_not_somebody_has_that_name(api: Any) -> None:
+    answers = []
+    for name in ("alice", "nobody-here"):
+        first = guess(api, name, times=5).json()
+        locked = guess(api, name).json()
+        answers.append((first, re.sub(r"\d+", "N", locked["detail"]), locked["code"], locked["status"]))
+        lockout.forget(name)
+    assert answers[0] == answers[1]
+
+
+def test_a_name_that_nobody_has_takes_as_long_to_refuse(api: Any) -> None:
+    def fastest(name: str) -> float:
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            guess(api, name)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert fastest("nobody-here") > fastest("alice") / 2
+
+
+def test_one_row_for_each_lockout_with_the_count_and_no_password_typed_as_a_name(api: Any) -> None:
+    guess(api, "alice", times=9)
+    (row,) = JournalEntry.objects.filter(verb="auth.locked_out")
+    assert (row.target, row.outcome, row.data["count"], row.data["by"]) == ("alice", "denied", 5, "user name")
+    guess(api, "my-secret-pass-phrase", times=5)
+    assert JournalEntry.objects.filter(verb="auth.locked_out").count() == 2
+    everything = str(list(JournalEntry.objects.values())) + str(list(AccessAttempt.objects.values()))
+    assert "my-secret-pass-phrase" not in everything
+    assert "wrong-horse-1" not in everything
+
+
+def test_an_address_that_tries_many_names_waits_and_others_do_not(api: Any) -> None:
+    for number in range(lockout.ADDRESS_LIMIT):
+        guess(api, f"name-{number}", address="10.9.9.9")
+    assert guess(api, "alice", PASSWORD, address="10.9.9.9").status_code == 429
+    assert guess(api, "alice", PASSWORD, address="10.9.9.8").status_code == 200
+    assert JournalEntry.objects.get(verb="auth.locked_out").data["by"] == "address"
+    assert api("ada").post("/api/v1/users/alice/unlock/", {"address": "10.9.9.9"}, format="json").status_code == 200
+    assert guess(api, "alice", PASSWORD, address="10.9.9.9").status_code == 200
+
+
+def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(api: Any) -> None:
+    for number in range(lockout.ADDRESS_LIMIT):
+        body = {"username": f"name-{number}", "password": "x"}
+        api(None).post(
+            LOGIN, body, format="json", REMOTE_ADDR="10.9.9.9", headers={"X-Forwarded-For": f"1.2.3.{number}"}
+        )
+    assert guess(api, "alice", PASSWORD, address="10.9.9.9").status_code == 429
+
+
+def test_a_sign_in_at_an_address_does_not_buy_it_more_guesses_at_other_names(api: Any) -> None:
+    guess(api, "bob", times=5)
+    assert guess(api, "alice", PASSWORD).status_code == 200
+    assert guess(api, "bob", PASSWORD).status_code == 429
+
+
+def test_the_page_says_it_plainly_and_signs_nobody_in(people: Any) -> None:
+    browser = Client()
+    for _ in range(5):
+        assert browser.post("/sign-in/", {"username": "bob", "password": "x"}).status_code == 200
+    answer = browser.post("/sign-in/", {"username": "bob", "password": PASSWORD})
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0
+    assert b"Too many failed attempts" in answer.content
+    assert browser.get("/").status_code == 302
+
+
+def test_the_admin_has_no_sign_in_of_its_own(people: Any) -> None:
+    answer = Client().get("/admin/login/?next=/admin/")
+    assert (answer.status_code, answer["Location"]) == (302, "/sign-in/?next=/admin/")
+    bob = Client()
+    bob.force_login(people["bob"])
+    assert bob.get("/admin/login/").status_code == 403
+
+
+def test_a_lockout_ends_no_session_and_no_token_and_stop_goes_on(api: Any, robots: Any, people: Any) -> None:
+    robots("oht-01")
+    token, browser = api("bob"), Client()
+    browser.force_login(people["bob"])
+    ticket = token.post("/api/v1/auth/stop-ticket/").json()["ticket"]
+    guess(api, "bob", times=6)
+    assert guess(api, "bob", PASSWORD).status_code == 429
+    assert token.get("/api/v1/auth/me/").status_code == 200
+    assert browser.get("/").status_code == 200
+    stopped = token.post("/api/v1/stop/", {}, format="json", headers={"X-Stop-Ticket": ticket})
+    assert [one["robot"] for one in stopped.json()["results"]] == ["oht-01"]
+    from accounts import stop_tickets
+
+    stop_tickets.learn_revocations()
+    assert stop_tickets.read(ticket) is not None
+
+
+def test_only_an_administrator_unlocks_and_it_is_journalled(api: Any) -> None:
+    guess(api, "alice", times=5)
+    for name, status in ((None, 401), ("bob", 403), ("otto", 403), ("alice", 403)):
+        assert api(name).post("/api/v1/users/alice/unlock/").status_code == status
+    assert api("ada").post("/api/v1/users/nobody/unlock/").status_code == 404
+    assert guess(api, "alice", PASSWORD).status_code == 429
+    assert api("ada").post("/api/v1/users/alice/unlock/").status_code == 200
+    assert guess(api, "alice", PASSWORD).status_code == 200
+    row = JournalEntry.objects.get(verb="auth.unlocked")
+    assert (row.target, row.data["count"], row.actor_id) == ("alice", 5, User.objects.get(username="ada").pk)
+
+
+def test_the_admin_unlocks_too(api: Any, people: Any) -> None:
+    guess(api, "alice", times=5)
+    chosen = {"action": "unlock", "_selected_action": [people["alice"].pk]}
+    ada, otto = Client(), Client()
+    otto.force_login(people["otto"])
+    otto.post("/admin/accounts/user/", chosen)
+    assert guess(api, "alice", PASSWORD).status_code == 429
+    ada.force_login(people["ada"])
+    assert ada.post("/admin/accounts/user/", chosen).status_code == 302
+    assert guess(api, "alice", PASSWORD).status_code == 200
+
+
+def test_guesses_at_the_current_password_of_a_session_count_as_well(api: Any) -> None:
+    alice = api("alice")
+    body = {"old_password": "x", "new_password": "seven-otters-paint-clocks"}
+    codes = [alice.post("/api/v1/auth/password/", body, format="json").status_code for _ in range(6)]
+    assert codes == [400] * 5 + [429]
+    assert alice.get("/api/v1/auth/me/").status_code == 200
