@@ -38,6 +38,7 @@ class Login(APIView):
 
     permission_classes = [AllowAny]
     authentication_classes: list[Any] = []
+    throttle_scope = "sign-in"
 
     @extend_schema(request=LoginSerializer, responses=TokenReply)
     def post(self, request: Request) -> Response:
@@ -61,6 +62,8 @@ class Login(APIView):
 
 class Logout(APIView):
     """End what the request was signed in with: this token, or this browser session."""
+
+    throttle_classes = ()
 
     @extend_schema(request=None, responses={200: None})
     def post(self, request: Request) -> Response:
@@ -87,6 +90,8 @@ class Me(APIView):
 class Password(APIView):
     """Change one's own password."""
 
+    throttle_scope = "sign-in"
+
     @extend_schema(request=PasswordSerializer, responses={200: None})
     def post(self, request: Request) -> Response:
         assert isinstance(request.user, User)
@@ -108,6 +113,8 @@ class Password(APIView):
 
 class SocketTicket(APIView):
     """A single-use ticket that opens `/ws/?ticket=…` within 30 s."""
+
+    throttle_scope = "ticket"
 
     @extend_schema(request=None, responses=TicketReply)
     def post(self, request: Request) -> Response:

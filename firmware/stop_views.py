@@ -27,6 +27,8 @@ class StopTicket(APIView):
     `{"ticket","expires_at"}`. With it a stop needs no database, cache or bus. 403 without the right to stop anything.
     """
 
+    throttle_classes = ()
+
     @extend_schema(request=None, responses=StopTicketReply)
     def post(self, request: Request) -> Response:
         _require_scope(request)
@@ -47,6 +49,8 @@ def _require_scope(request: Request) -> None:
 class StopRobot(APIView):
     """Stop one robot. Whoever may see it may stop it. A software stop, no safety-rated function."""
 
+    throttle_classes = ()
+
     @extend_schema(request=ReasonOptional, responses=StopReplies)
     def post(self, request: Request, slug: str) -> Response:
         _require_scope(request)
@@ -55,6 +59,8 @@ class StopRobot(APIView):
 
 class StopAll(APIView):
     """Stop every robot that one may see."""
+
+    throttle_classes = ()
 
     @extend_schema(request=ReasonOptional, responses=StopReplies)
     def post(self, request: Request) -> Response:
