@@ -12,7 +12,7 @@ from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts import context
+from accounts import context, lock
 from accounts.models import ApiToken, User
 
 
@@ -30,12 +30,13 @@ class TokenAuthentication(KnoxAuthentication):
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """The browser's session, with the CSRF check. Tells the journal who it is."""
+    """The browser's session, with the CSRF check and the lock. Tells the journal who it is."""
 
     def authenticate(self, request: Request) -> tuple[User | AnonymousUser, Any] | None:
         found = super().authenticate(request)
         if found is not None:
             context.set_actor(found[0].pk, found[0].get_username())
+            lock.require_unlocked(request)
         return found
 
 

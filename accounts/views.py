@@ -64,6 +64,7 @@ class Logout(APIView):
     """End what the request was signed in with: this token, or this browser session."""
 
     throttle_classes = ()
+    while_locked = ("POST",)
 
     @extend_schema(request=None, responses={200: None})
     def post(self, request: Request) -> Response:
@@ -80,6 +81,8 @@ class Logout(APIView):
 
 class Me(APIView):
     """Who is signed in, and what the role allows."""
+
+    while_locked = ("GET",)
 
     @extend_schema(responses=UserSerializer)
     def get(self, request: Request) -> Response:
@@ -115,6 +118,8 @@ class SocketTicket(APIView):
     """A single-use ticket that opens `/ws/?ticket=…` within 30 s."""
 
     throttle_scope = "ticket"
+    while_locked = ("POST",)
+    counts_as_activity = False
 
     @extend_schema(request=None, responses=TicketReply)
     def post(self, request: Request) -> Response:

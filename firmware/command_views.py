@@ -125,6 +125,8 @@ class CommandRelease(APIView):
     """The button was let go: the robot is halted. Answers when that was seen, or could not be."""
 
     throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False
 
     @extend_schema(request=None, responses=CommandReply)
     def post(self, request: Request, pk: int) -> Response:

@@ -28,6 +28,8 @@ class StopTicket(APIView):
     """
 
     throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False
 
     @extend_schema(request=None, responses=StopTicketReply)
     def post(self, request: Request) -> Response:
@@ -50,6 +52,8 @@ class StopRobot(APIView):
     """Stop one robot. Whoever may see it may stop it. A software stop, no safety-rated function."""
 
     throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False  # nothing is written before the robot is told
 
     @extend_schema(request=ReasonOptional, responses=StopReplies)
     def post(self, request: Request, slug: str) -> Response:
@@ -61,6 +65,8 @@ class StopAll(APIView):
     """Stop every robot that one may see."""
 
     throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False  # nothing is written before the robot is told
 
     @extend_schema(request=ReasonOptional, responses=StopReplies)
     def post(self, request: Request) -> Response:

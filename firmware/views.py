@@ -104,6 +104,8 @@ def _refuse_while_stopping(robot: Robot) -> None:
 class RobotStateView(APIView):
     """The reported state with quality and age, and what this person may do now, and why not."""
 
+    while_locked = ("GET",)
+
     @extend_schema(responses=StateReply)
     def get(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug)

@@ -22,7 +22,7 @@ LAST_EVENTS = 50
 IN_SERVICE = Robot.objects.filter(retired_at=None).select_related("site", "state")
 
 
-def _frame(request: HttpRequest, title: str) -> dict[str, Any]:
+def frame(request: HttpRequest, title: str) -> dict[str, Any]:
     """What every page shows: who, and which buttons belong there."""
     assert isinstance(request.user, User)
     rights = permissions.rights(request.user)
@@ -38,7 +38,7 @@ def _frame(request: HttpRequest, title: str) -> dict[str, Any]:
 @never_cache
 def fleet(request: HttpRequest) -> HttpResponse:
     """All robots one may see, live; a guest sees how many there are in which mode."""
-    context = _frame(request, "Fleet")
+    context = frame(request, "Fleet")
     # all(): a queryset that lives as long as the process would keep the rows of its first use.
     robots = list(permissions.visible(context["person"], IN_SERVICE.all()))
     now = timezone.now()
@@ -59,7 +59,7 @@ def fleet(request: HttpRequest) -> HttpResponse:
 def robot(request: HttpRequest, slug: str) -> HttpResponse:
     """One robot: its truth, the actions, its story."""
     shown = get_object_or_404(IN_SERVICE, slug=slug)
-    context = _frame(request, shown.name)
+    context = frame(request, shown.name)
     permissions.require(context["person"], "robot.view", shown)
     spec = profile.load_or_unusable(shown.profile)
     commands = Command.objects.filter(robot=shown).select_related("robot", "requested_by")[:LAST_COMMANDS]

@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.PersonMiddleware",
     "accounts.throttles.AddressThrottle",
+    "accounts.lock.LockMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -119,6 +120,7 @@ LOGOUT_REDIRECT_URL = "sign-in"
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105
 REST_KNOX = {"TOKEN_TTL": timedelta(hours=10), "AUTH_HEADER_PREFIX": "Token", "TOKEN_PREFIX": "rc_"}
 WS_TICKET_LIFETIME_S = 30
+LOCK_AFTER_S = ENV.lock_after_s
 
 # --- web ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
