@@ -16,6 +16,11 @@ export class Lock {
     this.panel = document.getElementById("lock");
     this.password = document.getElementById("lock-password");
     this.trouble = document.getElementById("lock-trouble");
+    this.slot = document.getElementById("lock-stop");
+    /** This robot's STOP, the one there is; it moves into the panel and back. */
+    this.stop = document.querySelector("main .robot-stop");
+    this.home = document.createComment("its place");
+    this.stop?.before(this.home);
     this.locked = !this.panel.hidden;
     this.afterMs = Infinity;
     this.touchedAt = Date.now();
@@ -95,6 +100,8 @@ export class Lock {
   }
 
   cover(on) {
+    if (this.stop && on) this.slot.append(this.stop);
+    else if (this.stop) this.home.after(this.stop);
     this.panel.hidden = !on;
     document.body.classList.toggle("is-locked", on);
     document.getElementById("main").inert = on;
