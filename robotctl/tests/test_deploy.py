@@ -43,6 +43,13 @@ def test_the_deployment_check_has_no_warning_in_production(tmp_path: Path) -> No
     assert "no issues" in done.stdout
 
 
+def test_cookies_are_secure_in_production_and_never_for_scripts_or_other_sites(tmp_path: Path) -> None:
+    names = ["SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_SSL_REDIRECT", "SESSION_COOKIE_HTTPONLY"]
+    words = f"from django.conf import settings as s; print([getattr(s, name) for name in {names}], s.SESSION_COOKIE_SAMESITE)"
+    done = manage(tmp_path, "shell", "--no-imports", "-c", words, **production())
+    assert done.stdout.strip() == "[True, True, True, True] Lax", done.stderr
+
+
 def test_testing_mode_does_not_start_in_production(tmp_path: Path) -> None:
     done = manage(tmp_path, "check", TESTING="true", **production())
     assert done.returncode != 0

@@ -34,6 +34,9 @@ def stop_ticket(system: System, who: str) -> str:
         ("/api/docs/", 200),
         (f"/?q={'x' * LONGEST_URL}", 414),
         ("/%00", 400),
+        ("/api/v1/robots/?slug=a%00", 400),
+        ("/api/v1/auth/tokens/a%00/", 400),
+        ("/api/v1/journal/?verb=%1b[2J", 400),
     ],
 )
 def test_every_kind_of_answer_has_the_headers(system: System, path: str, status: int) -> None:
