@@ -71,6 +71,45 @@ def test_an_address_takes_no_other_method_than_the_page_names(robots: Any, setti
             assert told == "405", f"{method} {address}: {told}"
 
 
+R = "/api/v1/robots/{slug}"
+WATCH = {"viewer", "operator", "engineer", "admin", "auditor", "viewer, operator here"}
+OPERATE = {"operator", "engineer", "admin", "viewer, operator here"}
+DESIGN = {  # the table of roles, column by column
+    "fleet overview": (["/ GET"], set(table.EVERYBODY) - {"stranger"}),
+    "robot view, stop": (
+        [f"{R}/ GET", f"{R}/state/ GET", f"{R}/stop/ POST", "/api/v1/stop/ POST", "/robots/{slug}/ GET"],
+        WATCH,
+    ),
+    "command, jog, take lease": (
+        [f"{R}/commands/ POST", f"{R}/lease/ POST", "/api/v1/commands/{pk}/hold/ POST"],
+        OPERATE,
+    ),
+    "reset, configure, registers, break lease, approve": (
+        [
+            f"{R}/stop/reset/ POST",
+            f"{R}/ PATCH",
+            "/api/v1/robots/ POST",
+            f"{R}/config/ PATCH",
+            f"{R}/modules/{{address}}/registers/{{register}}/ POST",
+            f"{R}/lease/break/ POST",
+            "/api/v1/commands/{pk}/approve/ POST",
+        ],
+        {"engineer", "admin"},
+    ),
+    "users, roles, system": ([f"{R}/access/ POST", f"{R}/access/ GET", "/admin/accounts/role/add/ POST"], {"admin"}),
+    "journal": (["/api/v1/journal/ GET"], {"admin", "auditor"}),
+}
+
+
+@pytest.mark.parametrize("column", DESIGN)
+def test_the_page_says_what_the_design_promises(column: str) -> None:
+    rows = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| `/")]
+    told = {f"{row[0].strip('`')} {row[1]}": dict(zip(table.EVERYBODY, row[2:], strict=True)) for row in rows}
+    asked, may = DESIGN[column]
+    for address in asked:
+        assert {who for who, answer in told[address].items() if answer == "yes"} == may, address
+
+
 # --- sockets ----------------------------------------------------------------------------------------------------------
 @contextmanager
 def web() -> Iterator[int]:
