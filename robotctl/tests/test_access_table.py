@@ -113,10 +113,13 @@ def test_the_page_says_what_the_design_promises(column: str) -> None:
 # --- sockets ----------------------------------------------------------------------------------------------------------
 @contextmanager
 def web() -> Iterator[int]:
-    """A web server in this process, on this test's database."""
+    """The sockets alone, in this process, on this test's database."""
     import uvicorn
+    from channels.routing import ProtocolTypeRouter, URLRouter
 
-    from robotctl.asgi import application
+    from realtime.routing import websocket_urlpatterns
+
+    application = ProtocolTypeRouter({"websocket": URLRouter(websocket_urlpatterns)})
 
     port = free_port()
     server = uvicorn.Server(
