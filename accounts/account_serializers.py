@@ -4,6 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from robotctl.strict import StrictSerializer
+
 
 class FactorStatus(serializers.Serializer[Any]):
     enabled = serializers.BooleanField()
@@ -18,7 +20,7 @@ class FactorSecret(serializers.Serializer[Any]):
     qr_svg = serializers.CharField()
 
 
-class FactorCode(serializers.Serializer[Any]):
+class FactorCode(StrictSerializer):
     otp = serializers.CharField(max_length=16)
 
 
@@ -47,11 +49,11 @@ class Ended(serializers.Serializer[Any]):
     tokens = serializers.IntegerField()
 
 
-class Unlock(serializers.Serializer[Any]):
+class Unlock(StrictSerializer):
     address = serializers.IPAddressField(required=False, help_text="Let everybody at this address try again, too.")
 
 
-class Reason(serializers.Serializer[Any]):
+class Reason(StrictSerializer):
     reason = serializers.CharField(max_length=500)
 
 

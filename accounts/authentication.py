@@ -13,7 +13,7 @@ from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts import context, entry
+from accounts import context, entry, lock
 from accounts.models import ApiToken, User
 
 USED_TO_THE = timedelta(minutes=1)
@@ -43,13 +43,14 @@ def _used(token: ApiToken) -> None:
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """The browser's session, with the CSRF check. Tells the journal who it is."""
+    """The browser's session, with the CSRF check and the lock. Tells the journal who it is."""
 
     def authenticate(self, request: Request) -> tuple[User | AnonymousUser, Any] | None:
         found = super().authenticate(request)
         if found is not None:
             context.set_actor(found[0].pk, found[0].get_username())
             entry.require_done(found[0], request.path)
+            lock.require_unlocked(request)
         return found
 
 

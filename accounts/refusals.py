@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -20,15 +20,18 @@ STRANGERS_KEPT = 10_000
 
 def handler(exc: Exception, view_context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. Anything DRF does not know stays a 500 and reaches the log."""
+    shown = exc
     if isinstance(exc, RequestDataTooBig):
-        exc = problems.Problem(413, "too_large", "The body is too large.")
-    response = exception_handler(exc, view_context)
+        shown = problems.Problem(413, "too_large", "The body is too large.")
+    elif isinstance(exc, TooManyFieldsSent):
+        shown = problems.Problem(400, "too_many_fields", "The form has too many fields.")
+    response = exception_handler(shown, view_context)
     if response is None:
         return None
     request = view_context.get("request")
     if request is not None:
         note(request._request, exc)
-    return problems.as_problem(response, exc)
+    return problems.as_problem(response, shown)
 
 
 def _verb(exc: Exception) -> str | None:
@@ -44,17 +47,20 @@ def _verb(exc: Exception) -> str | None:
             return "access.hidden"
         case exceptions.Throttled():
             return "access.throttled"
+        case RequestDataTooBig():
+            return "access.too_large"
     return None
 
 
 def note(request: HttpRequest, exc: Exception) -> None:
-    """Journal a refused access."""
-    verb = _verb(exc)
+    """Journal a refused access. Of what may come in floods, one row a minute stands for all."""
+    verb, who = _verb(exc), context.current()
     if verb is None:
         return
     data: dict[str, Any] = {}
-    if context.current().actor_id is None:
-        count = strangers.count(context.current().address)
+    in_floods = verb in ("access.throttled", "access.too_large")
+    if who.actor_id is None or in_floods:
+        count = strangers.count(f"{verb} {who.actor_id or who.address}" if in_floods else who.address)
         if count is None:
             return
         data["count"] = count

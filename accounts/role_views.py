@@ -11,9 +11,10 @@ from rest_framework.views import APIView
 
 from accounts import matrix, permissions, role_changes, roles
 from accounts.models import Role
+from robotctl.strict import StrictSerializer
 
 
-class RoleRequest(serializers.Serializer[Any]):
+class RoleRequest(StrictSerializer):
     name = serializers.SlugField(max_length=40)
     title = serializers.CharField(max_length=80)
     parent = serializers.CharField(max_length=40, allow_null=True, default=None)  # type: ignore[assignment]
@@ -26,7 +27,7 @@ class RoleReply(RoleRequest):
     cells = serializers.DictField(child=serializers.CharField())
 
 
-class PermissionsRequest(serializers.Serializer[Any]):
+class PermissionsRequest(StrictSerializer):
     permissions = serializers.ListField(child=serializers.ChoiceField(choices=roles.ACTIONS))
 
 
@@ -36,8 +37,16 @@ class PermissionsReply(serializers.Serializer[Any]):
     effective = serializers.ListField(child=serializers.CharField())
 
 
-class MatrixRequest(serializers.Serializer[Any]):
-    roles = RoleRequest(many=True)
+class RoleAsExported(RoleRequest):
+    """As in the matrix; what follows from the rest is passed over."""
+
+    built_in = serializers.BooleanField(required=False)
+    cells = serializers.DictField(required=False)
+
+
+class MatrixRequest(StrictSerializer):
+    actions = serializers.JSONField(required=False)  # the code's
+    roles = RoleAsExported(many=True)
 
 
 class MatrixReply(serializers.Serializer[Any]):
@@ -126,7 +135,7 @@ class Matrix(RoleView):
 
     @extend_schema(request=MatrixRequest, responses=MatrixReply)
     def put(self, request: Request) -> Response:
-        given = MatrixRequest(data=request.data)  # `actions`, which GET gives as well, are the code's
+        given = MatrixRequest(data=request.data)
         given.is_valid(raise_exception=True)
         role_changes.import_table(given.validated_data["roles"])
         return Response(matrix.matrix())

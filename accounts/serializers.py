@@ -6,15 +6,16 @@ from rest_framework import serializers
 
 from accounts import permissions, roles
 from accounts.models import User
+from robotctl.strict import StrictSerializer
 
 
-class LoginSerializer(serializers.Serializer[Any]):
+class LoginSerializer(StrictSerializer):
     username = serializers.CharField(max_length=150)
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
     otp = serializers.CharField(required=False, allow_blank=True, max_length=16)
 
 
-class PasswordSerializer(serializers.Serializer[Any]):
+class PasswordSerializer(StrictSerializer):
     old_password = serializers.CharField(max_length=1024, trim_whitespace=False)
     new_password = serializers.CharField(max_length=1024, trim_whitespace=False)
 
@@ -39,7 +40,7 @@ class TokenReply(serializers.Serializer[Any]):
     user = UserSerializer()
 
 
-class TokenRequest(serializers.Serializer[Any]):
+class TokenRequest(StrictSerializer):
     name = serializers.CharField(max_length=80)
     expires_in_s = serializers.IntegerField(required=False, min_value=60, max_value=366 * 86400, default=36000)
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=["stop"]), required=False, default=list)

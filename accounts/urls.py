@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from accounts import account_views, person_views, role_views, user_exchange, user_views, views
+from accounts import account_views, lock_views, person_views, role_views, user_exchange, user_views, views
 
 urlpatterns = [
     path("auth/login/", views.Login.as_view(), name="auth-login"),
     path("auth/logout/", views.Logout.as_view(), name="auth-logout"),
     path("auth/me/", views.Me.as_view(), name="auth-me"),
+    path("auth/activity/", lock_views.Activity.as_view(), name="auth-activity"),
+    path("auth/unlock/", lock_views.Unlock.as_view(), name="auth-unlock"),
     path("auth/password/", account_views.Password.as_view(), name="auth-password"),
     path("auth/mfa/", account_views.Factor.as_view(), name="auth-mfa"),
     path("auth/mfa/confirm/", account_views.FactorConfirm.as_view(), name="auth-mfa-confirm"),

@@ -17,12 +17,13 @@ from accounts import journal, people, permissions
 from accounts.models import User
 from accounts.user_views import manager
 from robotctl import problems
+from robotctl.strict import StrictSerializer
 
 COLUMNS = ("username", "email", "first_name", "last_name", "role", "groups", "is_active")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would work such a cell out
 
 
-class PersonRow(serializers.Serializer[Any]):
+class PersonRow(StrictSerializer):
     username = serializers.CharField(max_length=150)
     email = serializers.EmailField(allow_blank=True, default="")
     first_name = serializers.CharField(max_length=150, allow_blank=True, default="")
@@ -32,7 +33,7 @@ class PersonRow(serializers.Serializer[Any]):
     is_active = serializers.BooleanField(default=True)
 
 
-class ImportRequest(serializers.Serializer[Any]):
+class ImportRequest(StrictSerializer):
     """Rows as `users`, or the same as text in `csv`. `dry_run`: say what would happen, and change nothing."""
 
     users = serializers.ListField(child=serializers.DictField(), required=False)

@@ -16,7 +16,8 @@ from rest_framework.views import APIView
 
 from accounts import journal, people, permissions
 from accounts.journal import iso
-from accounts.models import JournalEntry, User
+from accounts.models import Grant, JournalEntry, User
+from robotctl.strict import StrictSerializer
 
 LATELY = timedelta(days=30)
 
@@ -36,7 +37,7 @@ class UserRow(serializers.ModelSerializer[User]):
         ]  # fmt: skip
 
 
-class UserChange(serializers.Serializer[Any]):
+class UserChange(StrictSerializer):
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
     role = serializers.CharField(max_length=40)
     email = serializers.EmailField(allow_blank=True)
@@ -60,11 +61,11 @@ class UserRequest(UserChange):
     groups = serializers.ListField(child=serializers.CharField(max_length=150), default=list)
 
 
-class ReasonGiven(serializers.Serializer[Any]):
+class ReasonGiven(StrictSerializer):
     reason = serializers.CharField(max_length=500)
 
 
-class ActivityReply(serializers.Serializer[Any]):
+class UserActivityReply(serializers.Serializer[Any]):
     days = serializers.IntegerField()
     last_at = serializers.CharField(allow_null=True)
     acts = serializers.JSONField()
@@ -135,7 +136,7 @@ class UserDetail(APIView):
 class UserActivity(APIView):
     """What the record says of a person's last 30 days: `{"days","last_at","acts": [{"verb","outcome","count","last_at"}]}`."""
 
-    @extend_schema(responses=ActivityReply)
+    @extend_schema(responses=UserActivityReply)
     def get(self, request: Request, username: str) -> Response:
         user = _user_or_404(request, username, "users.view")
         rows = JournalEntry.objects.filter(actor_id=user.pk, at__gt=timezone.now() - LATELY).order_by()
@@ -148,7 +149,7 @@ class UserActivity(APIView):
         return Response({"days": LATELY.days, "last_at": iso(last_at), "acts": told})
 
 
-class GroupSerializer(serializers.ModelSerializer[Group]):
+class GroupSerializer(StrictSerializer, serializers.ModelSerializer[Group]):
     members = serializers.SlugRelatedField(
         source="user_set", slug_field="username", queryset=User.objects.all(), many=True, required=False
     )
@@ -166,12 +167,11 @@ class Groups(generics.ListCreateAPIView[Group]):
     filterset_fields = ["name"]
     ordering_fields = ["name"]
 
-    def get_queryset(self) -> Any:
-        manager(self.request)
-        return super().get_queryset()
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        manager(request)
 
     def perform_create(self, serializer: serializers.BaseSerializer[Group]) -> None:
-        manager(self.request)
         _save(serializer, "created")
 
 
@@ -182,15 +182,17 @@ class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
     serializer_class = GroupSerializer
     lookup_field = "name"
 
-    def get_queryset(self) -> Any:
-        manager(self.request)
-        return super().get_queryset()
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        manager(request)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Group]) -> None:
         _save(serializer, "changed")
 
     def perform_destroy(self, instance: Group) -> None:
         with transaction.atomic():
+            for given in Grant.objects.filter(group=instance):
+                permissions.withdraw(given)
             instance.delete()
             permissions.rights_changed(None)
 

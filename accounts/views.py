@@ -35,6 +35,7 @@ class Login(APIView):
 
     permission_classes = [AllowAny]
     authentication_classes: list[Any] = []
+    throttle_scope = "sign-in"
 
     @extend_schema(request=LoginSerializer, responses=TokenReply)
     def post(self, request: Request) -> Response:
@@ -56,6 +57,9 @@ class Login(APIView):
 class Logout(APIView):
     """End what the request was signed in with: this token, or this browser session."""
 
+    throttle_classes = ()
+    while_locked = ("POST",)
+
     @extend_schema(request=None, responses={200: None})
     def post(self, request: Request) -> Response:
         assert isinstance(request.user, User)
@@ -72,6 +76,8 @@ class Logout(APIView):
 class Me(APIView):
     """Who is signed in, and what the role allows."""
 
+    while_locked = ("GET",)
+
     @extend_schema(responses=UserSerializer)
     def get(self, request: Request) -> Response:
         assert isinstance(request.user, User)
@@ -80,6 +86,10 @@ class Me(APIView):
 
 class SocketTicket(APIView):
     """A single-use ticket that opens `/ws/?ticket=…` within 30 s."""
+
+    throttle_scope = "ticket"
+    while_locked = ("POST",)
+    counts_as_activity = False
 
     @extend_schema(request=None, responses=TicketReply)
     def post(self, request: Request) -> Response:

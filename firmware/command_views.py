@@ -121,6 +121,8 @@ class CommandHold(APIView):
     `{"hold_until"}`; 409 `released` when it counts as let go already: then nothing moves on, and the button is pressed anew.
     """
 
+    throttle_classes = ()
+
     @extend_schema(request=None, responses=HoldReply)
     def post(self, request: Request, pk: int) -> Response:
         command = _command_or_404(request, pk, "robot.jog")
@@ -129,6 +131,10 @@ class CommandHold(APIView):
 
 class CommandRelease(APIView):
     """The button was let go: the robot is halted. Answers when that was seen, or could not be."""
+
+    throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False
 
     @extend_schema(request=None, responses=CommandReply)
     def post(self, request: Request, pk: int) -> Response:

@@ -29,7 +29,7 @@ def _readings(row: Equipment, items: Any, values: dict[str, Any], fresh_s: float
 class Modules(APIView):
     """The robot's modules: `{"observed_at","error","modules":[{"address","readings"}]}`."""
 
-    @extend_schema(responses={200: dict})
+    @extend_schema(operation_id="robots_modules_list", responses={200: dict})
     def get(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug)
         row = equipment.modules(robot)
@@ -108,7 +108,7 @@ def _register(spec: Registers_, address: str, row: Equipment, one: dict[str, Any
 class Registers(APIView):
     """A module's register table, values in their unit and raw."""
 
-    @extend_schema(responses={200: dict})
+    @extend_schema(operation_id="robots_modules_registers_list", responses={200: dict})
     def get(self, request: Request, slug: str, address: str) -> Response:
         robot = robot_or_404(request, slug)
         _known_module(robot, address)

@@ -4,14 +4,16 @@ from typing import Any
 
 from django.db import transaction
 from rest_framework import generics, serializers
+from rest_framework.request import Request
 
 from accounts import journal, permissions
 from firmware.models import Robot, RobotGroup, Site
+from robotctl.strict import StrictSerializer
 
 IN_SERVICE = Robot.objects.filter(retired_at=None)
 
 
-class GroupSerializer(serializers.ModelSerializer[RobotGroup]):
+class RobotGroupSerializer(StrictSerializer, serializers.ModelSerializer[RobotGroup]):
     robots = serializers.SlugRelatedField(slug_field="slug", queryset=IN_SERVICE, many=True, required=False)
 
     class Meta:
@@ -24,7 +26,7 @@ class GroupSerializer(serializers.ModelSerializer[RobotGroup]):
         return name
 
 
-class SiteSerializer(serializers.ModelSerializer[Site]):
+class SiteSerializer(StrictSerializer, serializers.ModelSerializer[Site]):
     class Meta:
         model = Site
         fields = ["id", "name", "rail_start_m", "rail_end_m"]
@@ -38,33 +40,49 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
         return attrs
 
 
-class Groups(generics.ListCreateAPIView[RobotGroup]):
+class NeedsUsersManage:
+    """Who is in a group decides who may what; asked before anything of the body is looked at."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        permissions.require(request.user, "users.manage")
+
+
+class NeedsRobotConfigure:
+    """Looking is for whoever sees robots; changing needs `robot.configure`, asked before anything of the body is looked at."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)  # type: ignore[misc]
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            permissions.require(request.user, "robot.configure")
+
+    def get_queryset(self) -> Any:
+        """The sites of the robots that somebody may see; of all, for whoever sees every robot."""
+        person = self.request.user  # type: ignore[attr-defined]
+        sites = Site.objects.order_by("name")
+        if permissions.may(person, "robot.view"):
+            return sites
+        return sites.filter(pk__in=permissions.visible(person, IN_SERVICE.all()).values("site"))
+
+
+class Groups(NeedsUsersManage, generics.ListCreateAPIView[RobotGroup]):
     """Groups of robots: `{"name", "title"?, "robots": [slug]}`. Needs `users.manage`: who is in one decides who may what."""
 
     queryset = RobotGroup.objects.prefetch_related("robots").order_by("name")
-    serializer_class = GroupSerializer
+    serializer_class = RobotGroupSerializer
     filterset_fields = ["name"]
     ordering_fields = ["name"]
 
-    def get_queryset(self) -> Any:
-        permissions.require(self.request.user, "users.manage")
-        return super().get_queryset()
-
     def perform_create(self, serializer: serializers.BaseSerializer[RobotGroup]) -> None:
-        permissions.require(self.request.user, "users.manage")
         _save(serializer, "created")
 
 
-class GroupDetail(generics.RetrieveUpdateDestroyAPIView[RobotGroup]):
+class GroupDetail(NeedsUsersManage, generics.RetrieveUpdateDestroyAPIView[RobotGroup]):
     """One group. DELETE ends the grants on it; the robots stay."""
 
     queryset = RobotGroup.objects.prefetch_related("robots")
-    serializer_class = GroupSerializer
+    serializer_class = RobotGroupSerializer
     lookup_field = "name"
-
-    def get_queryset(self) -> Any:
-        permissions.require(self.request.user, "users.manage")
-        return super().get_queryset()
 
     def perform_update(self, serializer: serializers.BaseSerializer[RobotGroup]) -> None:
         _save(serializer, "changed")
@@ -88,25 +106,17 @@ def _save(serializer: serializers.BaseSerializer[RobotGroup], what: str) -> None
         permissions.rights_changed(None)
 
 
-class Sites(generics.ListCreateAPIView[Site]):
-    """Sites with their rails (m). Everybody signed in sees them; POST needs `robot.configure`."""
+class Sites(NeedsRobotConfigure, generics.ListCreateAPIView[Site]):
+    """Sites with their rails (m): those of the robots that one may see. POST needs `robot.configure`."""
 
     queryset = Site.objects.order_by("name")
     serializer_class = SiteSerializer
     filterset_fields = ["name"]
     ordering_fields = ["name"]
 
-    def perform_create(self, serializer: serializers.BaseSerializer[Site]) -> None:
-        permissions.require(self.request.user, "robot.configure")
-        serializer.save()
 
-
-class SiteDetail(generics.RetrieveUpdateAPIView[Site]):
+class SiteDetail(NeedsRobotConfigure, generics.RetrieveUpdateAPIView[Site]):
     """One site; PATCH needs `robot.configure`."""
 
     queryset = Site.objects.all()
     serializer_class = SiteSerializer
-
-    def perform_update(self, serializer: serializers.BaseSerializer[Site]) -> None:
-        permissions.require(self.request.user, "robot.configure")
-        serializer.save()

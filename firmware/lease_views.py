@@ -22,6 +22,8 @@ from robotctl.problems import Problem
 class Lease(APIView):
     """GET: who holds control. POST: take it, or renew one's own. DELETE: give it back. Changing it needs `robot.command`."""
 
+    counts_as_activity = False  # an open page renews it by itself
+
     @extend_schema(responses=LeaseReply)
     def get(self, request: Request, slug: str) -> Response:
         return Response(state.lease_shape(robot_or_404(request, slug).state, timezone.now()))

@@ -15,16 +15,17 @@ from firmware.command_views import idempotency_key, wanted_of
 from firmware.models import Sequence
 from firmware.serializers import ReasonOptional
 from firmware.views import robot_or_404, signed_in
+from robotctl.strict import StrictSerializer
 
 MOST_STEPS = 50
 
 
-class StepRequest(serializers.Serializer[Any]):
+class StepRequest(StrictSerializer):
     name = serializers.CharField(max_length=40)
     params = serializers.JSONField(default=dict)
 
 
-class SequenceRequest(serializers.Serializer[Any]):
+class SequenceRequest(StrictSerializer):
     """Steps in their order. `step_within_s`: a step that is not done so long after it was sent ends the sequence."""
 
     steps = serializers.ListField(child=StepRequest(), min_length=1, max_length=MOST_STEPS)

@@ -9,11 +9,12 @@ from accounts import permissions
 from firmware import profile, recorder
 from firmware.credentials import Unreadable
 from firmware.models import Robot, Site
+from robotctl.strict import StrictSerializer
 
 CHECKED_TOGETHER: dict[str, Any] = {"simulated": False, "profile": "", "settings": {}}
 
 
-class RobotSerializer(serializers.ModelSerializer[Robot]):
+class RobotSerializer(StrictSerializer, serializers.ModelSerializer[Robot]):
     """A robot in the registry. `credentials` go in and never come out; changing `base_url` clears them."""
 
     credentials = serializers.DictField(child=serializers.CharField(max_length=500), write_only=True, required=False)
@@ -100,7 +101,7 @@ class StrictNumber(serializers.FloatField):
         return super().to_internal_value(data)
 
 
-class RegisterRequest(serializers.Serializer[Any]):
+class RegisterRequest(StrictSerializer):
     """A register write. `value` is in the unit that is shown; `reason` is required."""
 
     value = StrictNumber()
@@ -109,7 +110,7 @@ class RegisterRequest(serializers.Serializer[Any]):
     idempotency_key = serializers.CharField(required=False, max_length=200)
 
 
-class ConfigRequest(serializers.Serializer[Any]):
+class ConfigRequest(StrictSerializer):
     """Settings to be changed: `{"group.name": value}`, and why."""
 
     values = serializers.DictField(allow_empty=False)
@@ -117,7 +118,7 @@ class ConfigRequest(serializers.Serializer[Any]):
     wait_s = serializers.FloatField(required=False, default=0.0, min_value=0.0, max_value=30.0)
 
 
-class CommandRequest(serializers.Serializer[Any]):
+class CommandRequest(StrictSerializer):
     """A command to be sent. `wait_s`: answer when it has ended, at the latest after so long."""
 
     name = serializers.CharField(max_length=40)
@@ -127,7 +128,7 @@ class CommandRequest(serializers.Serializer[Any]):
     idempotency_key = serializers.CharField(required=False, max_length=200)
 
 
-class ReasonOptional(serializers.Serializer[Any]):
+class ReasonOptional(StrictSerializer):
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
 
 
@@ -135,20 +136,20 @@ class WaitingReason(ReasonOptional):
     wait_s = serializers.FloatField(required=False, default=0, min_value=0, max_value=30)
 
 
-class ReasonRequired(serializers.Serializer[Any]):
+class ReasonRequired(StrictSerializer):
     reason = serializers.CharField(max_length=500)
 
 
-class MaintenanceRequest(serializers.Serializer[Any]):
+class MaintenanceRequest(StrictSerializer):
     on = serializers.BooleanField()
     reason = serializers.CharField(max_length=500)
 
 
-class NoteRequired(serializers.Serializer[Any]):
+class NoteRequired(StrictSerializer):
     note = serializers.CharField(max_length=500)
 
 
-class GrantRequest(serializers.Serializer[Any]):
+class GrantRequest(StrictSerializer):
     """A role on this robot, for a user or a group."""
 
     user = serializers.CharField(required=False)

@@ -27,6 +27,10 @@ class StopTicket(APIView):
     `{"ticket","expires_at"}`. With it a stop needs no database, cache or bus. 403 without the right to stop anything.
     """
 
+    throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False
+
     @extend_schema(request=None, responses=StopTicketReply)
     def post(self, request: Request) -> Response:
         _require_scope(request)
@@ -47,6 +51,10 @@ def _require_scope(request: Request) -> None:
 class StopRobot(APIView):
     """Stop one robot. Whoever may see it may stop it. A software stop, no safety-rated function."""
 
+    throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False  # nothing is written before the robot is told
+
     @extend_schema(request=ReasonOptional, responses=StopReplies)
     def post(self, request: Request, slug: str) -> Response:
         _require_scope(request)
@@ -55,6 +63,10 @@ class StopRobot(APIView):
 
 class StopAll(APIView):
     """Stop every robot that one may see."""
+
+    throttle_classes = ()
+    while_locked = ("POST",)
+    counts_as_activity = False  # nothing is written before the robot is told
 
     @extend_schema(request=ReasonOptional, responses=StopReplies)
     def post(self, request: Request) -> Response:

@@ -29,8 +29,8 @@ urlpatterns = [
     path("sequences/<int:pk>/", sequence_views.SequenceDetail.as_view(), name="sequence"),
     path("sequences/<int:pk>/cancel/", sequence_views.SequenceCancel.as_view(), name="sequence-cancel"),
     # without the slash as well: a redirect would turn the POST into a GET, and nothing would stop
-    path("robots/<slug:slug>/stop", stop_views.StopRobot.as_view()),
-    path("stop", stop_views.StopAll.as_view()),
+    path("robots/<slug:slug>/stop", stop_views.StopRobot.as_view(schema=None)),
+    path("stop", stop_views.StopAll.as_view(schema=None)),
     path("robots/<slug:slug>/stop/", stop_views.StopRobot.as_view(), name="robot-stop"),
     path("robots/<slug:slug>/stop/reset/", stop_views.StopReset.as_view(), name="robot-stop-reset"),
     path("robots/<slug:slug>/access/", access.RobotAccess.as_view(), name="robot-access"),

@@ -48,8 +48,13 @@ class Robots(generics.ListCreateAPIView[Robot]):
     def get_queryset(self) -> Any:
         return permissions.visible(self.request.user, super().get_queryset()).order_by("-pk")
 
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        permissions.require(
+            request.user, "robot.configure"
+        )  # first: what is wrong with a body tells which slugs there are
+        return super().create(request, *args, **kwargs)
+
     def perform_create(self, serializer: serializers.BaseSerializer[Robot]) -> None:
-        permissions.require(self.request.user, "robot.configure")
         serializer.save()
         permissions.rights_added()  # open fleet pages join the new robot
 
@@ -103,6 +108,8 @@ def _refuse_while_stopping(robot: Robot) -> None:
 
 class RobotStateView(APIView):
     """The reported state with quality and age, and what this person may do now, and why not."""
+
+    while_locked = ("GET",)
 
     @extend_schema(responses=StateReply)
     def get(self, request: Request, slug: str) -> Response:

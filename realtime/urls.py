@@ -5,7 +5,7 @@ from django.urls import path
 
 from accounts.links import LinkPage
 from accounts.sign_in import SignInPage
-from realtime import account_page, views
+from realtime import account_page, unlock_view, views
 
 urlpatterns = [
     path("", views.fleet, name="fleet"),
@@ -13,5 +13,6 @@ urlpatterns = [
     path("sign-in/", SignInPage.as_view(), name="sign-in"),
     path("account/", account_page.account, name="account"),
     path("account/link/<uidb64>/<token>/", LinkPage.as_view(), name="account-link"),
+    path("unlock/", unlock_view.unlock, name="unlock"),
     path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
 ]

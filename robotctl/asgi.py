@@ -15,6 +15,7 @@ django.setup(set_prefix=False)
 from firmware.stop_route import StopRoute  # noqa: E402 - needs the app registry
 from firmware.stop_targets import targets  # noqa: E402 - needs the app registry
 from realtime.routing import websocket_urlpatterns  # noqa: E402 - needs the app registry
+from robotctl.front import Headers, Limits  # noqa: E402 - needs settings
 
 
 class OneThreadHandler(ASGIHandler):
@@ -32,5 +33,5 @@ class OneThreadHandler(ASGIHandler):
 
 
 targets.start()
-http = StopRoute(OneThreadHandler(), targets)
+http = Headers(StopRoute(Limits(OneThreadHandler()), targets))
 application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})

@@ -46,6 +46,7 @@ class Environment:
     log_format: str
     asgi_server: str
     demo_robots: int
+    lock_after_s: int  # a browser session that nobody touches
 
 
 class Reader:
@@ -163,6 +164,7 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
     log_format = reader.choice("LOG_FORMAT", "json" if production else "console", "console", "json")
     server = reader.choice("ROBOTCTL_ASGI", "daphne", "daphne", "uvicorn")
     demo_robots = reader.number("ROBOTCTL_DEMO_ROBOTS", 3, 0, 200)
+    lock_after_s = reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400)
     hosts = reader.items("ALLOWED_HOSTS", local_hosts, str, "a host name")
     if reader.problems:
         raise ImproperlyConfigured("robotctl cannot start:\n" + "\n".join(f"  - {line}" for line in reader.problems))
@@ -193,4 +195,5 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
         log_format=log_format,
         asgi_server=server,
         demo_robots=demo_robots,
+        lock_after_s=lock_after_s,
     )

@@ -1,15 +1,20 @@
 """Errors as RFC 9457 problem details, and the shape of lists."""
 
+import json
 from typing import Any
 
 import msgspec
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import exceptions, status
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
+
+from robotctl.text import UNFIT
 
 TITLES = {
     400: "Invalid",
@@ -18,6 +23,8 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    413: "Too large",
+    429: "Too many requests",
 }
 
 
@@ -48,27 +55,56 @@ class StrictFilters(DjangoFilterBackend):
 DEEPEST = 64  # levels; whatever handles the body later may recurse
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
+def _check_value(value: Any, levels: int = DEEPEST) -> None:
+    """Raise ParseError for what is nested too deep, or holds a character that no text should."""
+    if isinstance(value, str):
+        if UNFIT.search(value):
+            raise exceptions.ParseError("A text must not hold NUL or other control characters.")
+    elif isinstance(value, dict | list):
+        if levels == 0:
+            raise exceptions.ParseError(f"The body is nested deeper than {DEEPEST} levels.")
+        for name in value if isinstance(value, dict) else ():
+            _check_value(name, levels)
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_value(one, levels - 1)
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> None:
+    """Two readers of one body must not see two different orders."""
+    names = [name for name, _ in pairs]
+    if len(names) != len(set(names)):
+        twin = next(name for name in names if names.count(name) > 1)
+        raise exceptions.ValidationError({twin: "This field is given twice."})
+
+
+def _require_size(parser_context: Any) -> None:
+    """DRF reads the stream itself, past Django's own limit."""
+    told = parser_context["request"].META.get("CONTENT_LENGTH") or "0"
+    if not str(told).isdigit() or int(told) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise RequestDataTooBig
 
 
 class StrictJSONParser(JSONParser):
-    """JSON that can be stored and sent on: no depth without end, no lone surrogates, no NUL, no NaN."""
+    """JSON that can be stored and sent on: no depth without end, no name twice, no lone surrogates, no NUL, no NaN."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        _require_size(parser_context)
         body = stream.read()
-        if b"\\u0000" in body:
-            raise exceptions.ParseError("A text must not hold the character NUL.")
         try:
             value = msgspec.json.decode(body)
+            json.loads(body, object_pairs_hook=_no_twins)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise exceptions.ParseError(f"The body is not JSON: {error}") from error
-        if _is_deeper(value, DEEPEST):
-            raise exceptions.ParseError(f"The body is nested deeper than {DEEPEST} levels.")
+        _check_value(value)
         return value
+
+
+class StrictFormParser(FormParser):
+    """Forms, of bounded size."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        _require_size(parser_context)
+        return super().parse(stream, media_type, parser_context)
 
 
 class Problem(exceptions.APIException):

@@ -59,6 +59,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.PersonMiddleware",
     "accounts.entry.EntryMiddleware",
+    "accounts.throttles.AddressThrottle",
+    "accounts.lock.LockMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -142,6 +144,7 @@ LOGOUT_REDIRECT_URL = "sign-in"
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105
 REST_KNOX = {"TOKEN_TTL": timedelta(hours=10), "AUTH_HEADER_PREFIX": "Token", "TOKEN_PREFIX": "rc_"}
 WS_TICKET_LIFETIME_S = 30
+LOCK_AFTER_S = ENV.lock_after_s
 
 # --- web ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -150,14 +153,25 @@ REST_FRAMEWORK = {
         "accounts.authentication.TokenAuthentication",
         "accounts.authentication.SessionAuthentication",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttles.PersonThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["robotctl.problems.StrictJSONParser", "rest_framework.parsers.FormParser"],
+    "DEFAULT_PARSER_CLASSES": ["robotctl.problems.StrictJSONParser", "robotctl.problems.StrictFormParser"],
     "DEFAULT_PAGINATION_CLASS": "robotctl.problems.Pages",
     "DEFAULT_FILTER_BACKENDS": ["robotctl.problems.StrictFilters", "rest_framework.filters.OrderingFilter"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_VERSION": "v1",
     "EXCEPTION_HANDLER": "accounts.refusals.handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+# (requests, seconds): at most so many in each such window; for a person over all their tokens and pages, and for an address.
+# A page sends 3 requests a second while somebody jogs. Many people may stand behind one address.
+THROTTLE_RATES = {
+    "any-user": (1_000, 10),
+    "any-address": (3_000, 10),
+    "sign-in-user": (30, 60),  # unlocking, and changing a password
+    "sign-in-address": (60, 60),
+    "ticket-user": (100, 1),
+    "ticket-address": (300, 1),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "robotctl",

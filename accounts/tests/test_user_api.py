@@ -149,6 +149,9 @@ def test_groups_of_people_hold_grants_together(api: Any, robots: Any) -> None:
     assert api("ada").patch("/api/v1/groups/shift a/", {"members": []}).status_code == 200
     assert api("charlie").get("/api/v1/robots/oht-01/").status_code == 404
     assert JournalEntry.objects.filter(verb="group.members_changed").latest("pk").data["members"] == [["charlie"], []]
+    api("ada").patch("/api/v1/groups/shift a/", {"members": ["charlie"]})
+    assert api("ada").delete("/api/v1/groups/shift a/").status_code == 204
+    assert api("charlie").get("/api/v1/robots/oht-01/").status_code == 404 and not Grant.objects.exists()
 
 
 @pytest.mark.parametrize(("who", "look", "change"), [(None, 401, 401), ("erin", 403, 403), ("otto", 200, 403)])

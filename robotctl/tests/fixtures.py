@@ -124,10 +124,11 @@ def _hashed() -> str:
 
 @pytest.fixture(autouse=True)
 def strangers() -> None:
-    """Every test counts its own strangers."""
-    from accounts import refusals
+    """Every test counts its own strangers, and its own requests."""
+    from accounts import refusals, throttles
 
     refusals.strangers.forget()
+    throttles.counter.forget()
 
 
 @pytest.fixture

@@ -4,6 +4,9 @@
  * @typedef {{ok: boolean, status: number, body: any}} Answer
  */
 
+/** On window: the server says that this session is locked. */
+export const LOCKED = "robotctl-session-locked";
+
 /** The server could not be asked, or did not answer in time. `sent`: the request may have reached it. */
 export class NoAnswer extends Error {
   /** @param {string} message @param {boolean} sent */
@@ -31,7 +34,9 @@ export async function call(method, path, { body, timeoutMs = 10_000, headers = {
       keepalive, // goes out although the page is being closed
       signal: AbortSignal.timeout(timeoutMs),
     });
-    return { ok: response.ok, status: response.status, body: await json(response) };
+    const answer = { ok: response.ok, status: response.status, body: await json(response) };
+    if (answer.body?.code === "session_locked") dispatchEvent(new Event(LOCKED));
+    return answer;
   } catch (error) {
     const late = error.name === "TimeoutError";
     throw new NoAnswer(late ? "The server does not answer." : "The server cannot be reached.", late || Date.now() - began > 500);

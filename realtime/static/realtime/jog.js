@@ -5,6 +5,7 @@
 import { CommandForm } from "./actions.js";
 import { call, newKey, NoAnswer, words } from "./api.js";
 import { attribute, flag, make, text } from "./dom.js";
+import { LET_GO } from "./lock.js";
 
 const SIGN_EVERY_MS = 300;
 
@@ -23,7 +24,7 @@ export class JogForm extends CommandForm {
     this.forth = this.holdButton("hold ▶", "Jog forward", 1);
     this.button.replaceWith(make("div", { class: "hold-buttons" }, this.back, this.forth));
     this.element.addEventListener("submit", (event) => event.preventDefault());
-    for (const event of ["pointerup", "pointercancel", "blur", "pagehide"]) window.addEventListener(event, () => this.release());
+    for (const event of ["pointerup", "pointercancel", "blur", "pagehide", LET_GO]) window.addEventListener(event, () => this.release());
     document.addEventListener("visibilitychange", () => document.hidden && this.release());
   }
 

@@ -4,6 +4,7 @@
  */
 import { data, flag, text } from "./dom.js";
 import { Live } from "./live.js";
+import { Lock } from "./lock.js";
 import { Stops } from "./stop.js";
 import { clock } from "./truth.js";
 
@@ -31,6 +32,7 @@ export function start({ topics, resumeFrom = null }) {
   });
   live.on("problem", (error) => banner(error.detail));
   plain();
+  if (document.getElementById("lock")) new Lock();
   live.connect();
   return { live, stops, boot };
 }
