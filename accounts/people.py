@@ -35,6 +35,17 @@ def create(by: User, *, username: str, password: str | None, role: str, groups: 
     return user
 
 
+def register(*, username: str, password: str, email: str, role: str) -> User:
+    """Somebody who makes themselves. Raises Problem 400."""
+    with transaction.atomic():
+        user = User(username=username, email=email, role_id=role)
+        set_password(user, password)
+        _checked(user)
+        user.save()
+        journal.record("user.registered", user.username, actor=user)
+    return user
+
+
 def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     """Change a person: role, is_active, groups, details. Raises Problem 400, 403, 409 `last_admin`, `yourself`."""
     with role_changes.changing():

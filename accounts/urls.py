@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from accounts import account_views, lock_views, person_views, role_views, user_exchange, user_views, views
+from accounts import account_views, lock_views, person_views, registration, role_views, user_exchange, user_views, views
 
 urlpatterns = [
     path("auth/login/", views.Login.as_view(), name="auth-login"),
+    path("auth/register/", registration.Registration.as_view(), name="auth-register"),
     path("auth/logout/", views.Logout.as_view(), name="auth-logout"),
     path("auth/me/", views.Me.as_view(), name="auth-me"),
     path("auth/activity/", lock_views.Activity.as_view(), name="auth-activity"),

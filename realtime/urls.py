@@ -4,6 +4,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from accounts.links import LinkPage
+from accounts.registration import RegistrationPage
 from accounts.sign_in import SignInPage
 from realtime import account_page, unlock_view, views
 
@@ -14,5 +15,6 @@ urlpatterns = [
     path("account/", account_page.account, name="account"),
     path("account/link/<uidb64>/<token>/", LinkPage.as_view(), name="account-link"),
     path("unlock/", unlock_view.unlock, name="unlock"),
+    path("register/", RegistrationPage.as_view(), name="register"),
     path("sign-out/", auth_views.LogoutView.as_view(), name="sign-out"),
 ]

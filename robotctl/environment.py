@@ -47,6 +47,7 @@ class Environment:
     asgi_server: str
     demo_robots: int
     lock_after_s: int  # a browser session that nobody touches
+    registration: bool  # people may register themselves, as guests
 
 
 class Reader:
@@ -165,6 +166,7 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
     server = reader.choice("ROBOTCTL_ASGI", "daphne", "daphne", "uvicorn")
     demo_robots = reader.number("ROBOTCTL_DEMO_ROBOTS", 3, 0, 200)
     lock_after_s = reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400)
+    registration = reader.choice("ROBOTCTL_REGISTRATION", "off", "off", "guest") == "guest"
     hosts = reader.items("ALLOWED_HOSTS", local_hosts, str, "a host name")
     if reader.problems:
         raise ImproperlyConfigured("robotctl cannot start:\n" + "\n".join(f"  - {line}" for line in reader.problems))
@@ -196,4 +198,5 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
         asgi_server=server,
         demo_robots=demo_robots,
         lock_after_s=lock_after_s,
+        registration=registration,
     )

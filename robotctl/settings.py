@@ -145,6 +145,7 @@ KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105
 REST_KNOX = {"TOKEN_TTL": timedelta(hours=10), "AUTH_HEADER_PREFIX": "Token", "TOKEN_PREFIX": "rc_"}
 WS_TICKET_LIFETIME_S = 30
 LOCK_AFTER_S = ENV.lock_after_s
+REGISTRATION = ENV.registration
 
 # --- web ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -18,6 +18,7 @@ READ_NO_BODY = {
 
 def test_a_field_that_nobody_knows_is_refused_everywhere(robots: Any, settings: Any) -> None:
     settings.THROTTLE_RATES = {}
+    settings.REGISTRATION = True
     robot, _ = robots("oht-01")
     house = table.furnish(robot)
     client = table.client
