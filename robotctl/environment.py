@@ -143,60 +143,65 @@ def read(source: Mapping[str, str] = os.environ) -> Environment:
     """Read and check the environment. Raises ImproperlyConfigured with every problem found."""
     reader = Reader(source)
     production = reader.choice("ENVIRONMENT", "development", "development", "production") == "production"
-    testing = reader.flag("TESTING")
-    if production and testing:
+    _required(reader, production)
+    values = _values(reader, production)
+    if reader.problems:
+        raise ImproperlyConfigured("robotctl cannot start:\n" + "\n".join(f"  - {line}" for line in reader.problems))
+    if not production:  # kept in $ROBOTCTL_VAR, so that sessions and credentials outlive a restart
+        _kept_secrets(values)
+    return Environment(production=production, **values)
+
+
+def _required(reader: Reader, production: bool) -> None:
+    if not production:
+        return
+    if reader.flag("TESTING"):
         reader.problems.append("TESTING=true does not start with ENVIRONMENT=production: unset one of them.")
-    if production:
-        reader.required("SECRET_KEY", "it signs sessions; generate 50 random characters and keep them.")
-        reader.required("ROBOTCTL_KEYS", "they encrypt the robots' credentials; generate Fernet keys and keep them.")
-        reader.required("ROBOT_NETWORKS", "the networks that robots may have addresses in, for example 10.20.0.0/16.")
-        reader.required("ALLOWED_HOSTS", "the names under which people reach this server.")
+    reader.required("SECRET_KEY", "it signs sessions; generate 50 random characters and keep them.")
+    reader.required("ROBOTCTL_KEYS", "they encrypt the robots' credentials; generate Fernet keys and keep them.")
+    reader.required("ROBOT_NETWORKS", "the networks that robots may have addresses in, for example 10.20.0.0/16.")
+    reader.required("ALLOWED_HOSTS", "the names under which people reach this server.")
+
+
+def _values(reader: Reader, production: bool) -> dict[str, Any]:
+    """What `Environment` holds, by name. What is wrong is added to the reader's problems."""
     var = Path(reader.text("ROBOTCTL_VAR", str(ROOT / "var"))).expanduser().resolve()
     host = reader.text("HOST", "127.0.0.1")
     local_hosts = "*" if host in ("0.0.0.0", "::") else f"127.0.0.1,localhost,[::1],{host}"  # noqa: S104
     redis_url = reader.text("REDIS_URL", "")
     bus_socket = None if redis_url else bus_socket_path(var)
-    networks = reader.items("ROBOT_NETWORKS", DEVELOPMENT_NETWORKS, ipaddress.ip_network, "a network like 10.20.0.0/16")
-    proxies = reader.items("TRUSTED_PROXIES", "", ipaddress.ip_network, "an address or network")
-    port = reader.number("PORT", 8000, 1, 65535)
-    keys = reader.items("ROBOTCTL_KEYS", "", _fernet_key, "a Fernet key (32 bytes, url-safe base64)")
-    database = _database(reader, var)
-    level = reader.choice("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR")
-    log_format = reader.choice("LOG_FORMAT", "json" if production else "console", "console", "json")
-    server = reader.choice("ROBOTCTL_ASGI", "daphne", "daphne", "uvicorn")
-    demo_robots = reader.number("ROBOTCTL_DEMO_ROBOTS", 3, 0, 200)
-    lock_after_s = reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400)
-    registration = reader.choice("ROBOTCTL_REGISTRATION", "off", "off", "guest") == "guest"
-    hosts = reader.items("ALLOWED_HOSTS", local_hosts, str, "a host name")
-    if reader.problems:
-        raise ImproperlyConfigured("robotctl cannot start:\n" + "\n".join(f"  - {line}" for line in reader.problems))
-    secret_key = reader.text("SECRET_KEY", "")
-    if not production:  # kept in $ROBOTCTL_VAR, so that sessions and credentials outlive a restart
-        try:
-            secret_key = secret_key or _kept_secret(var / "keys" / "secret-key", lambda: secrets.token_urlsafe(50))
-            keys = keys or [_kept_secret(var / "keys" / "robot-credentials", lambda: Fernet.generate_key().decode())]
-        except OSError as error:
-            raise ImproperlyConfigured(
-                f"robotctl cannot write to {var} ({error.strerror}): set ROBOTCTL_VAR to a folder it may write to."
-            ) from error
-    return Environment(
-        production=production,
-        testing=testing,
-        host=host,
-        port=port,
-        var=var,
-        database=database,
-        redis_url=redis_url or f"unix://{bus_socket}",
-        bus_socket=bus_socket,
-        secret_key=secret_key,
-        credential_keys=keys,
-        robot_networks=networks,
-        trusted_proxies=proxies,
-        allowed_hosts=hosts,
-        log_level=level,
-        log_format=log_format,
-        asgi_server=server,
-        demo_robots=demo_robots,
-        lock_after_s=lock_after_s,
-        registration=registration,
-    )
+    network = "a network like 10.20.0.0/16"
+    return {
+        "testing": reader.flag("TESTING"),
+        "host": host,
+        "port": reader.number("PORT", 8000, 1, 65535),
+        "var": var,
+        "database": _database(reader, var),
+        "redis_url": redis_url or f"unix://{bus_socket}",
+        "bus_socket": bus_socket,
+        "secret_key": reader.text("SECRET_KEY", ""),
+        "credential_keys": reader.items("ROBOTCTL_KEYS", "", _fernet_key, "a Fernet key (32 bytes, url-safe base64)"),
+        "robot_networks": reader.items("ROBOT_NETWORKS", DEVELOPMENT_NETWORKS, ipaddress.ip_network, network),
+        "trusted_proxies": reader.items("TRUSTED_PROXIES", "", ipaddress.ip_network, "an address or network"),
+        "allowed_hosts": reader.items("ALLOWED_HOSTS", local_hosts, str, "a host name"),
+        "log_level": reader.choice("LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR"),
+        "log_format": reader.choice("LOG_FORMAT", "json" if production else "console", "console", "json"),
+        "asgi_server": reader.choice("ROBOTCTL_ASGI", "daphne", "daphne", "uvicorn"),
+        "demo_robots": reader.number("ROBOTCTL_DEMO_ROBOTS", 3, 0, 200),
+        "lock_after_s": reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400),
+        "registration": reader.choice("ROBOTCTL_REGISTRATION", "off", "off", "guest") == "guest",
+    }
+
+
+def _kept_secrets(values: dict[str, Any]) -> None:
+    keys = values["var"] / "keys"
+    try:
+        values["secret_key"] = values["secret_key"] or _kept_secret(
+            keys / "secret-key", lambda: secrets.token_urlsafe(50)
+        )
+        values["credential_keys"] = values["credential_keys"] or [
+            _kept_secret(keys / "robot-credentials", lambda: Fernet.generate_key().decode())
+        ]
+    except OSError as error:
+        words = f"robotctl cannot write to {values['var']} ({error.strerror}): set ROBOTCTL_VAR to a folder it may write to."
+        raise ImproperlyConfigured(words) from error
