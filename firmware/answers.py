@@ -42,9 +42,15 @@ class Answers:
         return found.groupdict()
 
     def parse(
-        self, answer: Answer, *, must_be_json: bool, accept: list[int] | None = None, in_doubt: list[int] | None = None
+        self,
+        answer: Answer,
+        *,
+        must_be_json: bool,
+        accept: list[int] | None = None,
+        in_doubt: list[int] | None = None,
+        moves: bool = False,
     ) -> Any:
-        """The reply's JSON. Raises Rejected, BadReply."""
+        """The reply's JSON. `moves`: of a request that may have set the robot in motion. Raises Rejected, BadReply."""
         try:
             reply = msgspec.json.decode(answer.body) if answer.body else None
             readable = answer.body != b""
@@ -52,7 +58,7 @@ class Answers:
             reply, readable = None, False
         if accept and answer.status in accept and readable:
             return reply
-        doubted = [*(self._language.in_doubt if in_doubt is None else in_doubt), BROKE]
+        doubted = [*(self._language.in_doubt if in_doubt is None else in_doubt), *([BROKE] if moves else [])]
         self._believe_status(answer, reply, doubted)
         if not readable:
             self._believe_text(answer, doubted)

@@ -194,7 +194,7 @@ class RobotClient:
             unless=unless,
         )
         try:
-            reply = self._answers.parse(answer, must_be_json=False, in_doubt=action.in_doubt)
+            reply = self._answers.parse(answer, must_be_json=False, in_doubt=action.in_doubt, moves=motion)
         except NotAllowed as error:
             self._name_what_is_missing(error, action.token)
             raise

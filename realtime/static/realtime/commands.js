@@ -90,7 +90,7 @@ export function life(row, now) {
     case "failed":
       return failed(row);
     case "rejected":
-      return step("accepted → sent → the robot refused", "warning", "Nothing was begun. Change what you ask for, or the robot's state.");
+      return step("accepted → sent → the robot refused", "warning", "Change what you ask for, or the robot's state.");
     case "expired":
       return step("accepted → expired, never sent", "warning", "Nothing was begun. Send it again if you still want it.");
     case "cancelled":
