@@ -162,8 +162,8 @@ def _person(request: Request) -> User:
     """Whose account it is. A token that holds a part of its person's rights is no way to the rest of them."""
     assert isinstance(request.user, User)
     token = request.auth
-    if isinstance(token, ApiToken) and (token.actions is not None or token.robots is not None):
-        raise PermissionDenied("This API token is limited: it may do nothing about the account.")
+    if isinstance(token, ApiToken) and not token.by_sign_in:
+        raise PermissionDenied("A token that was made does nothing about the account.")
     return request.user
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from auditlog.models import LogEntry
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -75,6 +76,7 @@ class ReadOnlyAdmin(RightsAdmin):
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed by `users/{username}/mfa/`
 admin.site.unregister(StaticDevice)
+admin.site.unregister(LogEntry)  # the journal is the record; see audit.py
 
 
 def enter(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -108,11 +110,10 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     list_filter = ["role", "is_active"]
     search_fields = ["username", "email", "first_name", "last_name"]
     readonly_fields = ["last_login", "date_joined"]
-    filter_horizontal = ["groups"]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
         ("Person", {"fields": ["first_name", "last_name", "email"]}),
-        ("Rights", {"fields": ["role", "groups", "is_active", "must_change_password"]}),
+        ("Rights", {"fields": ["role", "is_active", "must_change_password"]}),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [
@@ -151,6 +152,9 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         """One's own is changed on the account page, which asks for the old one."""
         if str(request.user.pk) == id:
             return HttpResponseRedirect("/account/")
+        person = User.objects.filter(pk=id).first()
+        if person is not None and not self._outranked(request, person):
+            return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
         changed: HttpResponse = super().user_change_password(request, id, form_url)
         return changed
 
@@ -163,8 +167,19 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for person in queryset:
-            sessions.sign_out(person)
-        self.message_user(request, "They are signed out.")
+            if self._outranked(request, person):
+                sessions.sign_out(person)
+                self.message_user(request, f"{person} is signed out.")
+
+    def _outranked(self, request: HttpRequest, person: User) -> bool:
+        """Whether the manager holds all that the person holds; says so if not."""
+        assert isinstance(request.user, User)
+        try:
+            people.require_may_manage(request.user, person)
+        except Problem as problem:
+            self.message_user(request, f"{person}: {problem.detail}", messages.ERROR)
+            return False
+        return True
 
 
 @admin.register(Role)

@@ -18,7 +18,7 @@ VERBS = {0: "created", 1: "changed", 2: "deleted"}
 
 def connect() -> None:
     """Register accounts' own models and the receiver; called once, when the app is ready."""
-    auditlog.register(User, mask_fields=["password"], exclude_fields=["last_login"])
+    auditlog.register(User, exclude_fields=["last_login", "password", "links_void"])
     auditlog.register(Role)
     auditlog.register(Grant)
     auditlog.register(Group)
@@ -28,7 +28,12 @@ def connect() -> None:
     signals.user_login_failed.connect(_sign_in_failed, dispatch_uid="accounts.sign_in_failed")
 
 
-def _to_journal(*, instance: models.Model, action: int, changes: dict[str, Any] | None, **_: Any) -> None:
+def _to_journal(
+    *, instance: models.Model, action: int, changes: dict[str, Any] | None, log_entry: Any = None, **_: Any
+) -> None:
+    """The journal is the record; auditlog's own row, which holds names and could not be forgotten, is not kept."""
+    if log_entry is not None and log_entry.pk:
+        log_entry.delete()
     if not changes or action not in VERBS:
         return
     name = instance._meta.model_name or ""

@@ -1,5 +1,6 @@
 """Who is asking: API tokens (knox) and browser sessions."""
 
+import math
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -28,7 +29,7 @@ class TokenAuthentication(KnoxAuthentication):
         except UnicodeDecodeError as error:
             raise exceptions.AuthenticationFailed("Invalid token.") from error
         if found is not None:
-            found[0].limits = found[1].limits
+            found[0].limits, found[0].signed_in_until = found[1].limits, found[1].expiry
             _used(found[1])
             context.set_actor(found[0].pk, found[0].get_username())
             entry.require_done(found[0], request.path)
@@ -78,6 +79,13 @@ def session_user(session_key: str) -> User | None:
     return user
 
 
+def session_locks_in_s(session_key: str) -> float:
+    """How long until the browser session is locked; infinite where there is none: API tokens are never locked."""
+    if not session_key:
+        return math.inf
+    return lock.locks_in_s(import_module(settings.SESSION_ENGINE).SessionStore(session_key))
+
+
 def token_user(digest: str) -> User | None:
     """Who an API token belongs to now; None when it is gone, has expired, or its person is not active."""
     token = (
@@ -88,5 +96,5 @@ def token_user(digest: str) -> User | None:
     if token is None:
         return None
     user: User = token.user
-    user.limits = token.limits
+    user.limits, user.signed_in_until = token.limits, token.expiry
     return user

@@ -45,7 +45,7 @@ def duty(user: User | AnonymousUser) -> Duty | None:
         return None
     if user.must_change_password:
         return PASSWORD
-    if user.role.mfa_required and not second_factor.is_enabled(user):
+    if user.role.asks_factor and not second_factor.is_enabled(user):
         return FACTOR
     return None
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN, PasswordResetConfirmView
 from django.db import transaction
+from django.db.models import F
 from django.forms import Form
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -21,11 +22,23 @@ from accounts import context, journal, passwords
 from accounts.models import User
 
 
+class Generator(PasswordResetTokenGenerator):
+    """Signs over what makes older links void, too: a newer link, a sign-out everywhere, a deactivation, another role."""
+
+    def _make_hash_value(self, user: Any, timestamp: int) -> str:
+        return f"{super()._make_hash_value(user, timestamp)}{user.links_void}{user.is_active}{user.role_id}"
+
+
+generator = Generator()
+
+
 def issue(person: User, base_url: str) -> dict[str, Any]:
     """`{"url","expires_at","kind"}`. The journal tells that there is one, and not which."""
+    User.objects.filter(pk=person.pk).update(links_void=F("links_void") + 1)
+    person.refresh_from_db(fields=["links_void"])
     parts = {
         "uidb64": urlsafe_base64_encode(force_bytes(person.pk)),
-        "token": default_token_generator.make_token(person),
+        "token": generator.make_token(person),
     }
     kind = "reset" if person.has_usable_password() else "invite"
     expires_at = journal.iso(timezone.now() + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT))
@@ -37,6 +50,7 @@ class LinkPage(PasswordResetConfirmView):
     """Takes the token out of the address into the session, then asks for the new password."""
 
     template_name = "account_link.html"
+    token_generator = generator
     reset_url_token = "set-password"  # noqa: S105 - what stands in the address instead
 
     def get_user(self, uidb64: str) -> User | None:
@@ -49,7 +63,7 @@ class LinkPage(PasswordResetConfirmView):
         token = self.request.session.pop(INTERNAL_RESET_SESSION_TOKEN, "")
         with transaction.atomic():
             person = User.objects.select_for_update().get(pk=self.user.pk)
-            if not default_token_generator.check_token(person, token):
+            if not generator.check_token(person, token):
                 self.validlink = False
                 return self.render_to_response(self.get_context_data(form=None))
             context.set_actor(person.pk, person.username)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import authenticate
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -11,10 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import journal, lock
+from accounts import journal, lock, lockout, permissions
 from accounts.authentication import by_token
 from accounts.models import User
 from robotctl.strict import StrictSerializer
+
+FAILURES, MOST_FAILURES = "unlock_failures", 10
 
 
 class UnlockRequest(StrictSerializer):
@@ -64,11 +65,24 @@ class Unlock(APIView):
         given = UnlockRequest(data=request.data)
         given.is_valid(raise_exception=True)
         password = given.validated_data["password"]
-        found = authenticate(request._request, username=request.user.get_username(), password=password)
-        if found is None or found.pk != request.user.pk:
+        if not request.user.check_password(password):
+            _count_failure(request)
             raise serializers.ValidationError({"password": "This is not your password."})
         if not by_token(request):
             with transaction.atomic():
                 lock.touch(request._request.session, at_once=True)
                 journal.record("auth.session_unlocked", request.user.get_username())
         return Response(_shape(request))
+
+
+def _count_failure(request: Request) -> None:
+    """A stranger's lockout of the name keeps nobody out of their own console; whoever guesses here is out after some guesses."""
+    assert isinstance(request.user, User)
+    lockout.failed(request, request.user.username)
+    session = request._request.session
+    session[FAILURES] = session.get(FAILURES, 0) + 1
+    if session[FAILURES] >= MOST_FAILURES:
+        with transaction.atomic():
+            session.flush()
+            journal.record("auth.signed_out", request.user.username, reason="too many wrong passwords on a locked page")
+            permissions.rights_changed(request.user)

@@ -24,7 +24,7 @@ def grid(model_admin: "ModelAdmin[Role]", request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         permissions.require(request.user, "roles.manage")
         try:
-            role_changes.import_table(_ticked(request.POST.getlist("cell")))
+            role_changes.import_table(_ticked(request.POST.getlist("cell"), request.POST.getlist("shown")))
             messages.success(request, "The matrix is in force.")
         except Problem as problem:
             messages.error(request, f"Nothing was changed. {problem.detail}")
@@ -33,16 +33,17 @@ def grid(model_admin: "ModelAdmin[Role]", request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/accounts/role/matrix.html", context | {"opts": Role._meta})
 
 
-def _ticked(cells: list[str]) -> list[dict[str, Any]]:
-    """The table that the ticks make. What a role inherits has no box; where it holds it itself as well, it keeps it."""
-    table, rows = Role.table(), []
+def _ticked(cells: list[str], shown: list[str]) -> list[dict[str, Any]]:
+    """The table that the ticks make: only what differs from what was `shown` is changed, so that what somebody else has
+    changed meanwhile stays."""
+    given, taken, rows = set(cells) - set(shown), set(shown) - set(cells), []
     for role in Role.objects.all():
-        boxed = {action for action in roles.ACTIONS if matrix.cell(role.pk, action, table) in ("own", "no")}
-        kept = set(role.permissions) - boxed
-        ticked = {action for action in boxed if f"{role.pk}:{action}" in cells}
-        own = {"permissions": [action for action in roles.ACTIONS if action in kept | ticked]}
+        own = set(role.permissions)
+        for action in roles.ACTIONS:
+            own |= {action} if f"{role.pk}:{action}" in given else set()
+            own -= {action} if f"{role.pk}:{action}" in taken else set()
         about = {"name": role.pk, "title": role.title, "parent": role.parent_id, "mfa_required": role.mfa_required}
-        rows.append(about | own)
+        rows.append(about | {"permissions": [action for action in roles.ACTIONS if action in own]})
     return rows
 
 

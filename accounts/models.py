@@ -29,6 +29,7 @@ class Role(models.Model):
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     permissions = models.JSONField(default=list, blank=True, help_text="Own permissions; the parent's are inherited.")
     mfa_required = models.BooleanField(default=False, help_text="Who has this role signs in with a second factor.")
+    asks_factor = models.BooleanField(default=False, editable=False, help_text="It requires one, or inherits that.")
 
     class Meta:
         ordering = ["name"]
@@ -74,9 +75,11 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no 
 
     role = models.ForeignKey(Role, on_delete=models.PROTECT, default=roles.GUEST, related_name="users")
     must_change_password = models.BooleanField(default=False, help_text="Before anything else but stop.")
+    links_void = models.IntegerField(default=0, editable=False, help_text="Raised: links issued before are void.")
     password_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     limits = roles.Limits()  # of the API token that the request came with
+    signed_in_until: datetime | None = None  # when that token, or the browser's session, ends
     is_superuser = False  # rights come from roles and grants; this flag of Django's would go round both
     is_staff = property(lambda self: self.may_enter_admin)
 
@@ -155,6 +158,7 @@ class ApiToken(AbstractAuthToken):
     actions = models.JSONField(null=True, help_text="Of its person's rights only these; null: all.")
     robots = models.JSONField(null=True, help_text="Slugs: on these robots only; null: on all.")
     last_used_at = models.DateTimeField(null=True)
+    by_sign_in = models.BooleanField(default=False, help_text="Somebody has just given their password for it.")
 
     objects = Tokens()
 

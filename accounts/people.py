@@ -13,6 +13,8 @@ from accounts import journal, passwords, permissions, role_changes, roles, secon
 from accounts.models import Grant, JournalOrigin, Role, User, WsTicket
 from robotctl.problems import Problem
 
+FORGOTTEN = "deleted-"
+RESERVED = frozenset({"system", "export", "import", ".", ".."})  # the journal's and the addresses' own
 DETAILS = ("email", "first_name", "last_name")
 CHANGEABLE = (*DETAILS, "is_active", "must_change_password")
 
@@ -31,7 +33,7 @@ def create(by: User, *, username: str, password: str | None, role: str, groups: 
             set_password(user, password)
         _checked(user)
         user.save()
-        _join(user, groups)
+        _join(user, groups, by)
     return user
 
 
@@ -50,8 +52,9 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     """Change a person: role, is_active, groups, details. Raises Problem 400, 403, 409 `last_admin`, `yourself`."""
     with role_changes.changing():
         require_may_manage(by, user)
-        if by.pk == user.pk and wanted.get("is_active") is False:
-            raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
+        _require_another(by, user, wanted)
+        if is_forgotten(user):
+            raise Problem(409, "forgotten", "This person's data was deleted; make a new person instead.")
         if "role" in wanted:
             _give_role(user, wanted["role"], by)
         for name in CHANGEABLE:
@@ -61,13 +64,25 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
         _checked(user)
         user.save()
         if "groups" in wanted:
-            _join(user, wanted["groups"])
+            _join(user, wanted["groups"], by)
         if "password" in wanted:
             passwords.laid_down(user)
         if not user.is_active:
             sessions.end_all(user)
         permissions.rights_changed(user)
     return user
+
+
+def _require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
+    """What nobody does to themselves: their own password is changed with the old one, on the account page or `auth/password/`."""
+    if by.pk == user.pk and wanted.get("is_active") is False:
+        raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
+    if by.pk == user.pk and "password" in wanted:
+        raise Problem(409, "yourself", "Change your own password with the old one: auth/password/.")
+
+
+def is_forgotten(user: User) -> bool:
+    return user.username.startswith(FORGOTTEN)
 
 
 def change_details(user: User, wanted: dict[str, Any]) -> User:
@@ -100,7 +115,7 @@ def forget(user: User, by: User, *, reason: str) -> None:
         raise Problem(409, "yourself", "You cannot delete yourself; somebody else must.")
     with role_changes.changing():
         require_may_manage(by, user)
-        old, new = user.username, f"deleted-{user.pk}"
+        old, new = user.username, f"{FORGOTTEN}{user.pk}"
         for given in Grant.objects.filter(user=user):
             permissions.withdraw(given)
         sessions.end_all(user)
@@ -136,6 +151,10 @@ def _give_role(user: User, name: str, by: User) -> None:
 
 
 def _checked(user: User) -> None:
+    folded = User.objects.filter(username__iexact=user.username).exclude(pk=user.pk)
+    if user.username.lower() in RESERVED or user.username.startswith(FORGOTTEN) or folded.exists():
+        words = "This name is reserved, or somebody has it already, perhaps in other letters."
+        raise Problem(400, "invalid", words, errors={"username": [words]})
     try:
         user.full_clean(exclude=["password"])
     except ValidationError as error:
@@ -143,11 +162,19 @@ def _checked(user: User) -> None:
         raise Problem(400, "invalid", "; ".join(errors[next(iter(errors))]), errors=errors) from error
 
 
-def _join(user: User, names: list[str]) -> None:
+def require_may_add(by: User, groups: list[Group]) -> None:
+    """Whoever brings somebody into a group holds what its grants give. Raises Problem 403 `beyond_own_rights`."""
+    table = Role.table()
+    for name in Grant.objects.filter(group__in=groups).values_list("role_id", flat=True).distinct():
+        permissions.require_may_give(by, roles.effective(name, table))
+
+
+def _join(user: User, names: list[str], by: User) -> None:
     found = list(Group.objects.filter(name__in=names))
     if missing := sorted(set(names) - {group.name for group in found}):
         words = f"There is no group {missing[0]!r}."
         raise Problem(400, "invalid", words, errors={"groups": [words]})
+    require_may_add(by, [group for group in found if not user.groups.filter(pk=group.pk).exists()])
     before = sorted(user.groups.values_list("name", flat=True))
     if before != sorted(names):
         user.groups.set(found)

@@ -18,6 +18,7 @@ from guardian.core import ObjectPermissionChecker
 from guardian.shortcuts import assign_perm, remove_perm
 
 from accounts import roles, stop_tickets
+from accounts.factor_models import Authenticator
 from accounts.models import Grant, Role, User
 from robotctl import events
 from robotctl.problems import Problem
@@ -75,8 +76,12 @@ def visible(user: Person, queryset: models.QuerySet[M], action: str | None = Non
     if action in _role_rights(user):
         return queryset
     table, wanted = Role.table(), models.Q(pk__in=[])
-    rows = Grant.objects.active(timezone.now()).held_by(user).values_list("content_type_id", "object_id", "role_id")
-    given = [(kind, pk) for kind, pk, role in rows.distinct() if action in roles.effective(str(role), table)]
+    active = Grant.objects.active(timezone.now()).held_by(user).select_related("role")
+    given = [
+        (one.content_type_id, one.object_id)
+        for one in _counting(user, active)
+        if action in roles.effective(one.role_id, table)
+    ]
     for kind, lookup in _lookups(queryset.model).items():
         wanted |= models.Q(**{f"{lookup}__in": [pk for found, pk in given if found == kind]})
     return queryset.filter(pk__in=queryset.model._default_manager.filter(wanted).values("pk"))
@@ -100,7 +105,8 @@ def changes_in_s(user: User) -> float:
         begins=models.Min("starts_at", filter=models.Q(starts_at__gt=now)),
         ends=models.Min("ends_at", filter=models.Q(ends_at__gt=now)),
     )
-    left_s: list[float] = [(at - now).total_seconds() + 0.05 for at in times.values() if at]
+    ends = [*times.values(), user.signed_in_until]
+    left_s: list[float] = [(at - now).total_seconds() + 0.05 for at in ends if at]
     return min([LONGEST_UNASKED_S, *left_s])
 
 
@@ -134,13 +140,23 @@ def _granted(user: User, obj: models.Model, now: datetime) -> frozenset[str]:
     held = frozenset[str]()
     table: dict[str, tuple[str | None, frozenset[str]]] = {}
     for given_on in granted_through(obj):
-        names = list(Grant.objects.active(now).held_by(user).on(given_on).values_list("role_id", flat=True))
+        grants = Grant.objects.active(now).held_by(user).on(given_on).select_related("role")
+        names = {one.role_id for one in _counting(user, grants)}
         if names:
             table = table or Role.table()
             promised = frozenset[str]().union(*(roles.effective(name, table) for name in names))
             perms = ObjectPermissionChecker(user).get_perms(given_on)
             held |= promised & {f"robot.{codename.removesuffix('_robot')}" for codename in perms}
     return roles.with_consequences(held)
+
+
+def _counting(user: User, grants: models.QuerySet[Grant]) -> list[Grant]:
+    """Those that count: one whose role asks for a second factor does only for who has one."""
+    found = list(grants)
+    asked = any(one.role.asks_factor for one in found)
+    if asked and not Authenticator.objects.filter(user=user, confirmed=True).exists():
+        return [one for one in found if not one.role.asks_factor]
+    return found
 
 
 def grant(

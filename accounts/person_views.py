@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import links, lockout, permissions, second_factor, sessions
+from accounts import links, lockout, people, permissions, second_factor, sessions
 from accounts.account_serializers import Ended, PasswordLink, Reason, SessionRow, Unlock
 from accounts.account_views import listed
 from accounts.models import User
@@ -31,7 +31,7 @@ class PersonLink(APIView):
 
     @extend_schema(request=None, responses=PasswordLink)
     def post(self, request: Request, username: str) -> Response:
-        person = _managed(request, username)
+        person = _outranked(request, username)
         if not person.is_active:
             raise Problem(409, "not_active", "This person is deactivated.")
         return Response(links.issue(person, request.build_absolute_uri("/")))
@@ -42,7 +42,7 @@ class PersonFactor(APIView):
 
     @extend_schema(request=Reason, responses={200: None})
     def delete(self, request: Request, username: str) -> Response:
-        person = _managed(request, username)
+        person = _outranked(request, username)
         given = Reason(data=request.data)
         given.is_valid(raise_exception=True)
         if not second_factor.remove(person, reason=given.validated_data["reason"]):
@@ -55,7 +55,7 @@ class PersonSessions(APIView):
 
     @extend_schema(responses=SessionRow(many=True))
     def get(self, request: Request, username: str) -> Response:
-        return Response({"results": listed(_managed(request, username), request)})
+        return Response({"results": listed(_outranked(request, username, oneself=True), request)})
 
 
 class PersonSignOut(APIView):
@@ -63,7 +63,17 @@ class PersonSignOut(APIView):
 
     @extend_schema(request=None, responses=Ended)
     def post(self, request: Request, username: str) -> Response:
-        return Response(sessions.sign_out(_managed(request, username)))
+        return Response(sessions.sign_out(_outranked(request, username, oneself=True)))
+
+
+def _outranked(request: Request, username: str, *, oneself: bool = False) -> User:
+    """Somebody else whose rights the manager holds, too. Raises Problem 403 `beyond_own_rights`, 409 `yourself`."""
+    person = _managed(request, username)
+    assert isinstance(request.user, User)
+    people.require_may_manage(request.user, person)
+    if person.pk == request.user.pk and not oneself:
+        raise Problem(409, "yourself", "Your own is on the account page, where your password is asked for.")
+    return person
 
 
 def _managed(request: Request, username: str) -> User:

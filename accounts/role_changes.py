@@ -28,7 +28,7 @@ def require_administered() -> None:
     """Raises Problem 409 `last_admin` when nobody is left who could manage people and roles."""
     table = Role.table()
     able = [name for name in table if roles.effective(name, table) >= ADMINISTERS]
-    if not User.objects.filter(is_active=True, role__in=able).exists():
+    if not any(user.has_usable_password() for user in User.objects.filter(is_active=True, role__in=able)):
         words = "Nobody would be left who may manage people and roles; give that to somebody else first."
         raise Problem(409, "last_admin", words)
 
@@ -48,7 +48,16 @@ def _apply(role: Role) -> None:
         raise Problem(400, "invalid", "; ".join(errors[next(iter(errors))]), errors=errors) from error
     role.permissions = sorted(set(role.permissions), key=roles.ACTIONS.index)
     role.save()
+    _inherit_factor()
     permissions.project_role(role.pk)
+
+
+def _inherit_factor() -> None:
+    """A role that inherits from one that requires a second factor requires it as well."""
+    table, asking = Role.table(), set(Role.objects.filter(mfa_required=True).values_list("pk", flat=True))
+    heirs = [name for name in table if asking & set(roles.ancestry(name, table))]
+    Role.objects.filter(pk__in=heirs).update(asks_factor=True)
+    Role.objects.exclude(pk__in=heirs).update(asks_factor=False)
 
 
 def delete(role: Role) -> None:

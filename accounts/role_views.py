@@ -13,6 +13,8 @@ from accounts import matrix, permissions, role_changes, roles
 from accounts.models import Role
 from robotctl.strict import StrictSerializer
 
+ADDRESSES = frozenset({"matrix", "validation"})
+
 
 class RoleRequest(StrictSerializer):
     name = serializers.SlugField(max_length=40)
@@ -40,6 +42,11 @@ class PermissionsReply(serializers.Serializer[Any]):
 class RoleAsExported(RoleRequest):
     """As in the matrix; what follows from the rest is passed over."""
 
+    name = serializers.SlugField(max_length=40)
+    title = serializers.CharField(max_length=80)
+    parent = serializers.CharField(max_length=40, allow_null=True)
+    permissions = serializers.ListField(child=serializers.ChoiceField(choices=roles.ACTIONS))
+    mfa_required = serializers.BooleanField()
     built_in = serializers.BooleanField(required=False)
     cells = serializers.DictField(required=False)
 
@@ -47,6 +54,14 @@ class RoleAsExported(RoleRequest):
 class MatrixRequest(StrictSerializer):
     actions = serializers.JSONField(required=False)  # the code's
     roles = RoleAsExported(many=True)
+
+    def validate_roles(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        names = [row["name"] for row in rows]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise serializers.ValidationError(f"Named twice: {', '.join(twice)}.")
+        if taken := sorted(set(names) & ADDRESSES):
+            raise serializers.ValidationError(f"Taken by an address: {', '.join(taken)}.")
+        return rows
 
 
 class MatrixReply(serializers.Serializer[Any]):
@@ -82,7 +97,7 @@ class Roles(RoleView):
         wanted = given.validated_data
         if Role.objects.filter(pk=wanted["name"]).exists():
             raise serializers.ValidationError({"name": ["There is a role of this name already."]})
-        if wanted["name"] in ("matrix", "validation"):
+        if wanted["name"] in ADDRESSES:
             raise serializers.ValidationError({"name": ["This name is taken by an address."]})
         made = Role(name=wanted["name"])
         return Response(_changed(made, wanted), status=status.HTTP_201_CREATED)

@@ -19,6 +19,9 @@ GUEST = "guest"
 ADMIN = "admin"
 
 
+ON_ALL = frozenset({"fleet.view", "robot.view", "robot.stop"})
+
+
 class Limits(NamedTuple):
     """What an API token leaves of its person's rights: these actions, on these robots; None: no limit."""
 
@@ -27,8 +30,11 @@ class Limits(NamedTuple):
 
     def of(self, rights: frozenset[str], slug: str | None) -> frozenset[str]:
         """What is left of `rights`, on the object called `slug` (None: on everything)."""
-        if slug is not None and self.slugs is not None and slug not in self.slugs:
-            return frozenset()
+        if self.slugs is not None:
+            if slug is None:
+                rights &= ON_ALL  # what it may see of them is theirs; everything else asks for one robot
+            elif slug not in self.slugs:
+                return frozenset()
         return rights if self.actions is None else rights & self.actions
 
 

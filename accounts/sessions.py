@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -65,6 +65,7 @@ def end_all(user: User, *, keep_session: str = "", keep_token: str = "") -> dict
             "sessions": end(SignIn.objects.filter(user=user).exclude(session_key=keep_session or None)),
             "tokens": ApiToken.objects.filter(user=user).exclude(digest=keep_token).delete()[0],
         }
+        User.objects.filter(pk=user.pk).update(links_void=F("links_void") + 1)
         permissions.rights_changed(user)
     return ended
 

@@ -37,6 +37,8 @@ def issue(user: User, slugs: Iterable[str] | None) -> tuple[str, datetime]:
     """A signed ticket, and when it ends: in an hour, or with the first of the person's grants that ends."""
     now = timezone.now()
     ends = now + timedelta(seconds=LIFETIME_S)
+    if user.signed_in_until is not None:
+        ends = min(ends, user.signed_in_until)
     if slugs is not None:
         held = Grant.objects.active(now).held_by(user).filter(ends_at__lt=ends).order_by("ends_at")
         ends = held.values_list("ends_at", flat=True).first() or ends

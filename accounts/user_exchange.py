@@ -102,6 +102,10 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
+def _uncell(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+
+
 def _rows(given: dict[str, Any]) -> list[dict[str, Any]]:
     if ("users" in given) == ("csv" in given):
         raise serializers.ValidationError({"users": ["Give either users or csv."]})
@@ -116,7 +120,7 @@ def _rows(given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
-    clean = {name: (value or "").removeprefix("'") for name, value in row.items() if name}
+    clean: dict[str, Any] = {name: _uncell(value or "") for name, value in row.items() if name}
     if "groups" in clean:
         clean["groups"] = [name for name in clean["groups"].split(";") if name]
     return clean
@@ -133,9 +137,12 @@ def _bring_in(number: int, row: dict[str, Any], by: User) -> dict[str, Any]:
             if known is None:
                 people.create(by, password=None, **wanted)
                 told["does"] = "create"
-            elif _row(known) != wanted:
-                people.change(known, by, {name: value for name, value in wanted.items() if name != "username"})
-                told["does"] = "change"
+            else:
+                now = _row(known)  # what the table has no column for stays as it is
+                differs = {name: wanted[name] for name in wanted if name in row and now[name] != wanted[name]}
+                if differs:
+                    people.change(known, by, differs)
+                    told["does"] = "change"
     except exceptions.APIException as error:
         body = problems.body(error)
         told["errors"] = body.get("errors") or {"row": [body["detail"]]}

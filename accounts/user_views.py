@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from accounts import journal, people, permissions
 from accounts.journal import iso
-from accounts.models import Grant, JournalEntry, User
+from accounts.models import ApiToken, Grant, JournalEntry, User
 from robotctl.strict import StrictSerializer
 
 LATELY = timedelta(days=30)
@@ -121,6 +121,10 @@ class UserDetail(APIView):
         if beyond:
             people.change(user, manager(request), given.validated_data)
         else:
+            if isinstance(request.auth, ApiToken) and not request.auth.by_sign_in:
+                raise exceptions.PermissionDenied("A token that was made does nothing about the account.")
+            if user.pk != request.user.pk:
+                people.require_may_manage(manager(request), user)
             people.change_details(user, given.validated_data)
         return Response(UserRow(User.objects.get(pk=user.pk)).data)
 
@@ -172,7 +176,7 @@ class Groups(generics.ListCreateAPIView[Group]):
         manager(request)
 
     def perform_create(self, serializer: serializers.BaseSerializer[Group]) -> None:
-        _save(serializer, "created")
+        _save(serializer, "created", manager(self.request))
 
 
 class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
@@ -187,7 +191,7 @@ class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
         manager(request)
 
     def perform_update(self, serializer: serializers.BaseSerializer[Group]) -> None:
-        _save(serializer, "changed")
+        _save(serializer, "changed", manager(self.request))
 
     def perform_destroy(self, instance: Group) -> None:
         with transaction.atomic():
@@ -197,13 +201,15 @@ class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
             permissions.rights_changed(None)
 
 
-def _save(serializer: serializers.BaseSerializer[Group], what: str) -> None:
+def _save(serializer: serializers.BaseSerializer[Group], what: str, by: User) -> None:
     with transaction.atomic():
         held = (
             [] if serializer.instance is None else list(serializer.instance.user_set.values_list("username", flat=True))
         )
         made = serializer.save()
         members = sorted(made.user_set.values_list("username", flat=True))
+        if set(members) - set(held):
+            people.require_may_add(by, [made])
         journal.record(f"group.members_{what}", made.name, data={"members": [sorted(held), members]})
         permissions.rights_changed(None)
 

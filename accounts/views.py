@@ -46,7 +46,7 @@ class Login(APIView):
         with transaction.atomic():
             lockout.forget(user.username)
             name = request.headers.get("User-Agent", "")[:80]
-            made, token = ApiToken.objects.create(user, name=name, may_stop=True)  # a person is there
+            made, token = ApiToken.objects.create(user, name=name, may_stop=True, by_sign_in=True)  # a person is there
             journal.record("auth.token_issued", user.username, actor=user)
         return Response({"token": token, "expires_at": journal.iso(made.expiry), "user": UserSerializer(user).data})
 
@@ -100,6 +100,12 @@ class SocketTicket(APIView):
         return Response({"ticket": ticket, "expires_at": journal.iso(expires_at)})
 
 
+def _require_sign_in(request: Request) -> None:
+    """A token that was made looks after no other: only one that somebody has just given their password for does."""
+    if isinstance(request.auth, ApiToken) and not request.auth.by_sign_in:
+        raise exceptions.PermissionDenied("A token that was made does nothing about the account.")
+
+
 class Tokens(APIView):
     """One's own API tokens. POST `{name, expires_in_s?, scopes?, actions?, robots?}` makes one; it is shown this once.
 
@@ -108,6 +114,7 @@ class Tokens(APIView):
 
     @extend_schema(responses=TokenRow(many=True))
     def get(self, request: Request) -> Response:
+        _require_sign_in(request)
         return Response(
             {"results": TokenRow(ApiToken.objects.filter(user=request.user).order_by("-created"), many=True).data}
         )
@@ -115,8 +122,7 @@ class Tokens(APIView):
     @extend_schema(request=TokenRequest, responses={201: NewToken})
     def post(self, request: Request) -> Response:
         assert isinstance(request.user, User)
-        if isinstance(request.auth, ApiToken) and request.auth.is_limited:
-            raise exceptions.PermissionDenied("A token that is limited makes no other.")
+        _require_sign_in(request)
         given = TokenRequest(data=request.data)
         given.is_valid(raise_exception=True)
         name, lifetime = given.validated_data["name"], timedelta(seconds=given.validated_data["expires_in_s"])
@@ -136,6 +142,7 @@ class TokenDetail(APIView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, token_key: str) -> Response:
         assert isinstance(request.user, User)
+        _require_sign_in(request)
         with transaction.atomic():
             if not ApiToken.objects.filter(user=request.user, token_key=token_key).delete()[0]:
                 raise Http404

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from rest_framework import serializers
 
 from accounts import permissions
@@ -170,6 +171,8 @@ class GrantRequest(StrictSerializer):
             raise serializers.ValidationError({"user": "Give a user or a group."})
         if attrs.get("from") and attrs.get("until") and attrs["until"] <= attrs["from"]:
             raise serializers.ValidationError({"until": "Must be after from."})
+        if attrs.get("until") and attrs["until"] <= timezone.now():
+            raise serializers.ValidationError({"until": "This is over already."})
         return attrs
 
 

@@ -13,7 +13,7 @@ from django.http.request import validate_host
 from django.utils import timezone
 
 from accounts import entry, permissions
-from accounts.authentication import session_user, token_user
+from accounts.authentication import session_locks_in_s, session_user, token_user
 from accounts.journal import iso
 from accounts.models import User, WsTicket
 from realtime import hub, protocol, snapshot
@@ -23,6 +23,9 @@ from realtime.protocol import BadMessage, Ping, Subscribe, Unsubscribe, frame
 MOST_ERRORS = 20
 SHORTHANDS = {"fleet": "tile", "alerts": "alert"}
 BY_RIGHT = {"fleet": "fleet.view", "alerts": "alerts.view", "monitoring": "monitoring.view", "journal": "journal.view"}
+
+
+LOCK_ASKED_EVERY_S = 5.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -195,9 +198,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.user.__dict__.pop("_role_rights", None)
         rights = {"*": sorted(permissions.rights(self.user))}
         allowed: set[str] = set()
+        locked_in_s = session_locks_in_s(self.session_key)
+        locked = locked_in_s <= 0
         for topic in topics:
             kind, _, slug = topic.partition(".")
-            if kind in BY_RIGHT and not slug and permissions.may(self.user, BY_RIGHT[kind]):
+            if kind in BY_RIGHT and not slug and not locked and permissions.may(self.user, BY_RIGHT[kind]):
                 allowed.add(kind)
                 if kind in SHORTHANDS:
                     allowed |= {f"{SHORTHANDS[kind]}.{one}" for one in snapshot.fleet(self.user)}
@@ -206,7 +211,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             elif kind in ("robot", "tile", "alert") and slug and (held := snapshot.robot_rights(self.user, slug)):
                 allowed.add(topic)
                 rights[topic] = held
-        return allowed, rights, permissions.changes_in_s(self.user)
+        asked = min(permissions.changes_in_s(self.user), max(locked_in_s + 0.1, LOCK_ASKED_EVERY_S))
+        return allowed, rights, asked
 
     async def _subscribe(self, message: Subscribe) -> None:
         async with self.changing_topics:

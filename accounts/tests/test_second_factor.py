@@ -11,11 +11,18 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from accounts import factor_models, second_factor
+from accounts import factor_models, role_changes, second_factor
 from accounts.models import Authenticator, JournalEntry, Role, User
 from robotctl.tests.fixtures import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _requiring(role: Role) -> Role:
+    role.mfa_required = True
+    return role
+
+
 LOGIN, MFA = "/api/v1/auth/login/", "/api/v1/auth/mfa/"
 
 
@@ -181,7 +188,7 @@ def test_an_administrator_removes_a_lost_one_with_a_reason(api: Any) -> None:
 # --- demanded by a role -----------------------------------------------------------------------------------------------
 @pytest.fixture
 def demanded(people: Any) -> None:
-    Role.objects.filter(name="operator").update(mfa_required=True)
+    role_changes.save(_requiring(Role.objects.get(name="operator")))
 
 
 def test_who_has_to_have_one_may_stop_and_set_it_up_and_nothing_else(api: Any, robots: Any, demanded: None) -> None:

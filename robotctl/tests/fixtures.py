@@ -151,7 +151,7 @@ def api(people: dict[str, Any]) -> Callable[..., Any]:
     def make(name: str | None) -> Client:
         client = Client()
         if name is not None:
-            _, token = ApiToken.objects.create(people[name], may_stop=True)
+            _, token = ApiToken.objects.create(people[name], may_stop=True, by_sign_in=True)
             client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
         return client
 
