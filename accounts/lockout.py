@@ -4,6 +4,7 @@ Axes counts; here it is judged. A lockout is about getting in and nothing else: 
 are counted as keyed hashes, because people type passwords there, and whether or not somebody has that name.
 """
 
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ ADDRESS_LIMIT = 20  # a hall may have one address
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 REMEMBERED = timedelta(days=1)
+_turns = [threading.Lock() for _ in range(64)]
 
 
 def wait_after(failures: int, limit: int) -> timedelta:
@@ -39,6 +41,11 @@ def wait_s(name: str) -> int:
     now = timezone.now()
     ends = [until for until, _, _ in _locks(counted(name), _address(), now)]
     return max((int((until - now).total_seconds()) + 1 for until in ends), default=0)
+
+
+def turn(name: str) -> threading.Lock:
+    """Held while a password or a code is compared: of many guesses at once, each knows of those before it (in this process)."""
+    return _turns[int(counted(name)[:8], 16) % len(_turns)]
 
 
 def failed(request: Any, name: str) -> None:

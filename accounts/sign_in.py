@@ -36,15 +36,16 @@ def require_unlocked(name: str) -> None:
 
 def enter(request: HttpRequest | Request, *, username: str, password: str, otp: str = "") -> User:
     """Who signs in with these. Raises Refused; a wrong password and a wrong code count for the lockout."""
-    require_unlocked(username)
-    user = authenticate(request, username=username, password=password)
-    if not isinstance(user, User):
-        raise Refused("authentication_failed", "Wrong user name or password.")
-    if second_factor.is_enabled(user):
-        if not otp:
-            raise Refused("otp_required", "Give the code of your second factor as well.")
-        require_code(request, user, otp)
-    return user
+    with lockout.turn(username):
+        require_unlocked(username)
+        user = authenticate(request, username=username, password=password)
+        if not isinstance(user, User):
+            raise Refused("authentication_failed", "Wrong user name or password.")
+        if second_factor.is_enabled(user):
+            if not otp:
+                raise Refused("otp_required", "Give the code of your second factor as well.")
+            require_code(request, user, otp)
+        return user
 
 
 def require_code(request: HttpRequest | Request, user: User, otp: str) -> None:
@@ -56,11 +57,12 @@ def require_code(request: HttpRequest | Request, user: User, otp: str) -> None:
 
 def password_is(request: HttpRequest | Request, user: User, password: str) -> bool:
     """Whether it is `user`'s password; for who is signed in. Guesses count, and are locked out (raises Refused)."""
-    require_unlocked(user.username)
-    if user.check_password(password):
-        return True
-    lockout.failed(request, user.username)
-    return False
+    with lockout.turn(user.username):
+        require_unlocked(user.username)
+        if user.check_password(password):
+            return True
+        lockout.failed(request, user.username)
+        return False
 
 
 def _words(seconds: int) -> str:

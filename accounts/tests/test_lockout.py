@@ -178,3 +178,20 @@ def test_guesses_at_the_current_password_of_a_session_count_as_well(api: Any) ->
     codes = [alice.post("/api/v1/auth/password/", body, format="json").status_code for _ in range(6)]
     assert codes == [400] * 5 + [429]
     assert alice.get("/api/v1/auth/me/").status_code == 200
+
+
+def test_of_many_guesses_at_once_no_more_are_looked_at_than_one_after_the_other(api: Any, people: Any) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from django.db import connections
+
+    def one(number: int) -> int:
+        try:
+            body = {"username": "alice", "password": f"wrong guess {number}"}
+            return int(api(None).post("/api/v1/auth/login/", body).status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(one, range(24)))
+    assert answers.count(401) == lockout.NAME_LIMIT and answers.count(429) == 24 - lockout.NAME_LIMIT
