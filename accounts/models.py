@@ -41,10 +41,11 @@ class Role(models.Model):
         unknown = sorted(set(self.permissions) - set(roles.ACTIONS))
         if unknown:
             raise ValidationError({"permissions": f"Unknown: {', '.join(unknown)}."})
-        ancestor = self.parent
+        ancestor, met = self.parent, {self.pk}
         while ancestor is not None:
-            if ancestor.pk == self.pk:
+            if ancestor.pk in met:
                 raise ValidationError({"parent": "A role cannot inherit from itself."})
+            met.add(ancestor.pk)
             ancestor = ancestor.parent
 
     @classmethod

@@ -74,18 +74,21 @@ def delete(role: Role) -> None:
 
 
 def import_table(rows: Iterable[dict[str, Any]]) -> None:
-    """Make the roles be as in an exported matrix, all or none. Roles that it does not name stay."""
+    """Make the roles be as in an exported matrix, all or none. Roles that it does not name stay.
+
+    Judged is how they stand together in the end: in between, a parent may still have another place.
+    """
+    wanted = {row["name"]: row for row in rows}
     with changing():
-        waiting = list(rows)
-        while waiting:  # parents before their children
-            known = set(Role.objects.values_list("pk", flat=True))
-            ready = [row for row in waiting if row["parent"] is None or row["parent"] in known]
-            if not ready:
-                words = f"There is no role {waiting[0]['parent']!r}."
-                raise Problem(400, "invalid", words, errors={f"roles.{waiting[0]['name']}.parent": [words]})
-            for row in ready:
-                role = Role.objects.filter(pk=row["name"]).first() or Role(name=row["name"])
-                role.title, role.parent_id = row["title"], row["parent"]
-                role.permissions, role.mfa_required = row["permissions"], row["mfa_required"]
-                _apply(role)
-            waiting = [row for row in waiting if row not in ready]
+        known = set(Role.objects.values_list("pk", flat=True)) | wanted.keys()
+        for name, row in wanted.items():
+            if row["parent"] is not None and row["parent"] not in known:
+                words = f"There is no role {row['parent']!r}."
+                raise Problem(400, "invalid", words, errors={f"roles.{name}.parent": [words]})
+            Role.objects.get_or_create(pk=name, defaults={"title": row["title"]})
+        for name, row in wanted.items():
+            Role.objects.filter(pk=name).update(parent=row["parent"])
+        for name, row in wanted.items():
+            role = Role.objects.get(pk=name)
+            role.title, role.permissions, role.mfa_required = row["title"], row["permissions"], row["mfa_required"]
+            _apply(role)

@@ -164,7 +164,10 @@ class Validation(RoleView):
         return Response({"findings": matrix.validation()})
 
 
+@role_changes.changing()
 def _changed(role: Role, wanted: dict[str, Any]) -> dict[str, Any]:
+    if not role._state.adding:
+        role.refresh_from_db()
     for name in ("title", "permissions", "mfa_required"):
         setattr(role, name, wanted.get(name, getattr(role, name)))
     if "parent" in wanted:

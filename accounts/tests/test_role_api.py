@@ -135,3 +135,15 @@ def test_who_may_not(who: str | None, look: int, change: int, api: Any) -> None:
     assert api(who).patch(f"{URL}viewer/", {"title": "X"}).status_code == change
     assert api(who).put(f"{URL}matrix/", {"roles": []}).status_code == change
     assert api(who).delete(f"{URL}viewer/").status_code == change
+
+
+def test_roles_that_change_places_are_imported(api: Any) -> None:
+    make(api, name="ra", parent=None, permissions=[])
+    make(api, name="rb", parent="ra", permissions=[])
+    rows = {row["name"]: row for row in api("ada").get(f"{URL}matrix/").json()["roles"]}
+    rows["ra"]["parent"], rows["rb"]["parent"] = "rb", None
+    assert api("ada").put(f"{URL}matrix/", {"roles": [rows["ra"], rows["rb"]]}).status_code == 200
+    assert Role.objects.get(pk="ra").parent_id == "rb"
+    rows["rb"]["parent"] = "ra"
+    assert api("ada").put(f"{URL}matrix/", {"roles": list(rows.values())}).status_code == 400
+    assert Role.objects.get(pk="rb").parent_id is None
