@@ -1,5 +1,7 @@
 """Registers robots, and starts the whole product as a newcomer would: `python -m robotctl.run`, over real ports."""
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -112,6 +114,27 @@ class System:
         return self.process.wait(40)
 
 
+_ports = itertools.count()
+
+
+def _plan_robots(var: Path, robots: int) -> None:
+    """Ports for the simulated robots that no other worker's system takes, also while a test has one of them killed."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports: list[int] = []
+    while len(ports) < 2 * robots:
+        port = 21_000 + 2_000 * worker + next(_ports)
+        with socket.socket() as held:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                held.bind(("127.0.0.1", port))
+                ports.append(port)
+    plan = [
+        {"slug": f"oht-{number + 1:02d}", "port": ports[2 * number], "control_port": ports[2 * number + 1]}
+        for number in range(robots)
+    ]
+    (var / "demo.json").write_text(json.dumps({"robots": plan}))
+
+
 def start(robots: int = 3, **environment: str) -> System:
     """Start the product in a folder of its own and wait until its robots are live."""
     var = Path(tempfile.mkdtemp(prefix="robotctl-system-"))
@@ -128,6 +151,7 @@ def start(robots: int = 3, **environment: str) -> System:
         for key, value in os.environ.items()
         if key not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
     }
+    _plan_robots(var, robots)
     log = (var / "run.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "robotctl.run"], cwd=ROOT, env=inherited | given | environment, stdout=log, stderr=log
