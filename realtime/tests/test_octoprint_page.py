@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from firmware.tests.octoprint_tools import KEY, MISSING, PROGRAM, OctoPrint
 from realtime.tests.conftest import Console
+from robotctl.tests.fixtures import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.octoprint]
 SLUG = "printer-01"
@@ -54,7 +55,7 @@ def test_a_printer_is_connected_homed_stopped_and_reset_from_its_page(
 
     page.locator("[data-command=home] button[type=submit]").click(timeout=20_000)
     expect(page.get_by_text(re.compile("reports nothing that could confirm")).first).to_be_visible(timeout=10_000)
-    assert printer.sent("G28") == 1
+    until(lambda: printer.sent("G28") == 1)
 
     page.locator(f'[data-stop="{SLUG}"]').first.click()
     expect(state).to_have_text(re.compile("estopped", re.IGNORECASE), timeout=10_000)

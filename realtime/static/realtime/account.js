@@ -6,6 +6,7 @@ import { Stops } from "./stop.js";
 
 const byId = (id) => document.getElementById(id);
 const duty = data("boot").duty;
+const NOT_SENT = ["again", "username"]; // compared here; for the browser's password manager
 
 // With a duty open there is no socket for this person; STOP needs none.
 if (duty) {
@@ -37,6 +38,7 @@ function form(id, method, path, done, check = () => ({})) {
     tell(element, wrong, "");
     if (Object.keys(wrong).length) return;
     button.disabled = true;
+    for (const name of NOT_SENT) delete body[name]; // the server takes no field that it does not know
     const answer = await ask(method, path, body);
     button.disabled = false;
     const errors = answer.body?.errors ?? {};
