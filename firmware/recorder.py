@@ -228,7 +228,12 @@ def motion_unanswered(robot_ids: Iterable[int]) -> set[int]:
     """The robots to which some process has a motion request out that they may still obey: one query."""
     recent = timezone.now() - timedelta(minutes=2)
     sent = Command.objects.filter(robot_id__in=set(robot_ids), kind="motion", sent_at__gt=recent, answered_at=None)
-    over = [CommandStatus.FAILED, CommandStatus.EXPIRED, CommandStatus.CANCELLED]
+    over = [
+        CommandStatus.FAILED,
+        CommandStatus.EXPIRED,
+        CommandStatus.CANCELLED,
+        CommandStatus.CONFIRMED,
+    ]  # obeyed already
     return set(sent.exclude(status__in=over).values_list("robot_id", flat=True))
 
 
