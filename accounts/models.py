@@ -177,10 +177,6 @@ class ApiToken(AbstractAuthToken):
             actions |= {"robot.view", "robot.stop"}
         return roles.Limits(actions, None if self.robots is None else frozenset(self.robots))
 
-    @property
-    def is_limited(self) -> bool:
-        return self.actions is not None or self.robots is not None
-
 
 class WsTicket(models.Model):
     """Opens one WebSocket, once, within half a minute. Stored hashed."""

@@ -17,6 +17,7 @@ from firmware.equipment_models import DesiredSetting as DesiredSetting
 from firmware.equipment_models import Equipment as Equipment
 from firmware.poll_models import Poller as Poller
 from firmware.poll_models import PollLease as PollLease
+from firmware.request_models import Requested
 from firmware.sequence_models import Sequence as Sequence
 from firmware.statuses import CommandStatus as CommandStatus
 from firmware.statuses import StopStatus as StopStatus
@@ -231,7 +232,7 @@ class Transition(models.Model):
         return f"{self.robot_id}: {self.old} → {self.new}"
 
 
-class Command(models.Model):
+class Command(Requested):
     """One request to one robot, and what became of it. Every step is one conditional update and one journal row."""
 
     robot = models.ForeignKey(Robot, on_delete=models.PROTECT, related_name="commands")
@@ -239,14 +240,6 @@ class Command(models.Model):
     kind = models.CharField(max_length=10)
     params = models.JSONField(default=dict)
     status = models.CharField(max_length=20, choices=CommandStatus.choices, default=CommandStatus.ACCEPTED)
-    code = models.CharField(max_length=40, null=True)  # noqa: DJ001 - null: nothing to say
-    detail = models.CharField(max_length=500, blank=True)
-    reason = models.CharField(max_length=500, blank=True)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    request_id = models.CharField(max_length=64, blank=True)
-    idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001
-    body_digest = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
     deadline_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)

@@ -1,11 +1,12 @@
 """Commands that follow one another."""
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from firmware.request_models import Requested
 
-class Sequence(models.Model):
+
+class Sequence(Requested):
     """Commands for one robot, each sent when the one before it is done. Its commands name it, and their step."""
 
     class Status(models.TextChoices):
@@ -19,14 +20,6 @@ class Sequence(models.Model):
     step = models.IntegerField(default=0, help_text="The step under way, from 0.")
     step_within_s = models.FloatField(default=600.0, help_text="A step that is not done by then ends it.")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
-    code = models.CharField(max_length=40, null=True)  # noqa: DJ001 - null: nothing to say
-    detail = models.CharField(max_length=500, blank=True)
-    reason = models.CharField(max_length=500, blank=True)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    request_id = models.CharField(max_length=64, blank=True)
-    idempotency_key = models.CharField(max_length=200, null=True)  # noqa: DJ001
-    body_digest = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
     step_began_at = models.DateTimeField(default=timezone.now)
     rests_since = models.DateTimeField(
         null=True, help_text="Since when the robot stands still, and not where it was told."

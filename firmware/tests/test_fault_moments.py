@@ -15,14 +15,15 @@ from firmware import threads
 from firmware.drainer import drainer
 from firmware.models import Command, Robot, RobotState
 from firmware.simulator import Simulator
-from firmware.tests.test_fault_matrix import FAULTS, SLOW_S
+from firmware.tests.test_fault_matrix import FAULTS, SLOW_S, asked
 from firmware.tests.test_fault_matrix import quick as quick
 from robotctl.tests.fixtures import look, until
 from robotctl.tests.system import register
 
 pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 MOVE, STOP, READ = "/api/v1/motion/segment/start", "/api/v1/state/emergency", "/api/v1/system/state"
-ALL = [*FAULTS, "restart"]
+WRITE, CELLS = "/api/v1/modules/2/registers/0x0030", "/api/v1/modules/2/data"
+ALL = [*FAULTS, "restart", "drip", "late_estop"]
 AT_ONCE = 5
 FAULT_LASTS_S = 1.5
 TARGET_M = 13.0
@@ -46,10 +47,10 @@ class Case:
             self.strike(path)
             return
         self.simulator.fault("slow", 0.4, path=path)
-        asked = STOP if path == STOP else MOVE
+        target = STOP if path == STOP else WRITE if path in (WRITE, CELLS) else MOVE
 
         def restart() -> None:
-            until(lambda: self.truth["by_path"].get(f"POST {asked}"), every_s=0.01)
+            until(lambda: self.truth["by_path"].get(f"POST {target}"), every_s=0.01)
             self.strike()
 
         threads.start(threads.jobs, restart)
@@ -187,3 +188,22 @@ def test_a_stop_in_whose_midst_it_strikes(path: str, dialect: str, api: Any, eac
             assert case.truth["state"] == "ESTOP"
 
     each(check, dialect)
+
+
+@pytest.mark.parametrize("path", [WRITE, CELLS], ids=["request", "read-back"])
+def test_a_register_write_in_whose_midst_it_strikes(path: str, api: Any, each: Any) -> None:
+    def check(case: Case) -> None:
+        command = asked(api, case.robot.slug)
+        case.strike_when_asked(path)
+        api("ada").post(f"/api/v1/commands/{command}/approve/", {"wait_s": 15}, format="json")
+        row = until(lambda: Command.objects.filter(pk=command, ended_at__isnull=False).first(), timeout_s=15)
+        assert row.status in (*ENDS, "acknowledged"), row.status
+        sent = case.truth["by_path"].get(f"POST {WRITE}", 0)
+        assert sent <= 1, f"sent {sent} times"
+        assert row.status != "confirmed" or sent == 1, "confirmed, and nothing was sent"
+        assert row.sent_at is not None or row.status in ("failed", "expired", "cancelled", "rejected"), row.status
+        comes_right(case)
+        told = [entry.verb for entry in JournalEntry.objects.filter(robot=case.robot.slug, data__command=command)]
+        assert len(told) == len(set(told)), f"told twice: {told}"
+
+    each(check)

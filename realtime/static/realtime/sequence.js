@@ -2,6 +2,7 @@
 import { call, newKey, NoAnswer, words } from "./api.js";
 import { attribute, flag, make, text } from "./dom.js";
 import { commandWords } from "./story.js";
+import { modeNow } from "./truth.js";
 
 const by = (id) => document.getElementById(id);
 
@@ -46,7 +47,7 @@ export class Sequence {
   }
 
   /** @param {import("./truth.js").RobotDocument} doc @param {import("./actions.js").Standing} standing */
-  render(doc, { rights, connected }) {
+  render(doc, { rights, now, connected }) {
     this.running = doc.sequence;
     by("sequence").hidden = !this.running && this.steps.length === 0 && !by("sequence-outcome").textContent;
     const reason = !rights.has("robot.command")
@@ -59,13 +60,19 @@ export class Sequence {
     by("sequence-cancel").hidden = !this.running || !rights.has("robot.command");
     attribute(by("sequence-cancel"), "disabled", this.busy || !connected);
     const { by: who, step, steps } = this.running ?? {};
-    text(by("sequence-why"), this.running ? `${who} started it; step ${step + 1} of ${steps.length} is under way. Halt, or STOP, ends the motion and the sequence.` : this.steps.length ? reason : "");
+    this.lost = !connected || modeNow(doc, now) === "offline";
+    const under = !connected
+      ? "was under way when this page last heard of it; it may have gone on."
+      : this.lost
+        ? "was under way when the robot was last read. Nothing further is sent to a robot that is offline."
+        : "is under way. Halt, or STOP, ends the motion and the sequence.";
+    text(by("sequence-why"), this.running ? `${who} started it; step ${step + 1} of ${steps.length} ${under}` : this.steps.length ? reason : "");
     this.renderSteps();
   }
 
   renderSteps() {
     const steps = this.running?.steps ?? this.steps;
-    const key = JSON.stringify([steps, this.running?.step ?? null]);
+    const key = JSON.stringify([steps, this.running?.step ?? null, this.lost]);
     const list = by("sequence-steps");
     if (list.dataset.key === key) return;
     list.dataset.key = key;
@@ -74,7 +81,7 @@ export class Sequence {
 
   runningStep(step, at) {
     const { step: now } = this.running;
-    const [mark, word] = at < now ? ["✓", "done"] : at === now ? ["▸", "under way"] : ["", "waits"];
+    const [mark, word] = at < now ? ["✓", "done"] : at === now ? ["▸", this.lost ? "last known" : "under way"] : ["", "waits"];
     return make("li", { class: at === now ? "is-now" : null, "aria-current": at === now ? "step" : null }, make("span", { class: "mark", "aria-hidden": "true" }, mark), ` ${commandWords(step)} `, make("span", { class: "quiet" }, word));
   }
 
