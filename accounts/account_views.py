@@ -134,7 +134,7 @@ class SessionDetail(APIView):
             return Response(status=status.HTTP_204_NO_CONTENT)
         with transaction.atomic():
             sessions.end(row)
-            journal.record("auth.session_ended", user.username)
+            journal.record("auth.session_ended", person=user)
             permissions.rights_changed(user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

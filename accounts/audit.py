@@ -14,6 +14,7 @@ from accounts.lockout import known
 from accounts.models import Grant, Role, SignIn, User
 
 VERBS = {0: "created", 1: "changed", 2: "deleted"}
+PERSONAL = frozenset({"username", "email", "first_name", "last_name"})
 
 
 def connect() -> None:
@@ -37,22 +38,27 @@ def _to_journal(
     if not changes or action not in VERBS:
         return
     name = instance._meta.model_name or ""
+    person = instance if isinstance(instance, User) else instance.user if isinstance(instance, Grant) else None
     journal.record(
         f"{name}.{VERBS[action]}",
-        str(getattr(instance, "slug", None) or instance),
+        "" if person is instance else str(getattr(instance, "slug", None) or instance),
+        person=person,
         robot=getattr(instance, "slug", "") if name == "robot" else "",
-        data={
-            "changes": {
-                field: list(pair) if isinstance(pair, list | tuple) else pair for field, pair in changes.items()
-            }
-        },
+        data={"changes": _told(instance, changes)},
     )
+
+
+def _told(instance: models.Model, changes: dict[str, Any]) -> dict[str, Any]:
+    """Before and after of the model's own fields. Of what tells who a person is, only that it was changed: rows stay for ever."""
+    own = {field.name for field in instance._meta.concrete_fields if field.related_model is not User}
+    personal = PERSONAL if isinstance(instance, User) else frozenset()
+    return {name: "changed" if name in personal else pair for name, pair in changes.items() if name in own}
 
 
 def _signed_in(*, user: User, request: HttpRequest, **_: Any) -> None:
     with transaction.atomic():
         sessions.begun(request, user)
-        journal.record("auth.signed_in", user.username, actor=user)
+        journal.record("auth.signed_in", person=user, actor=user)
 
 
 def _signed_out(*, user: User | None, request: HttpRequest, **_: Any) -> None:
@@ -61,7 +67,7 @@ def _signed_out(*, user: User | None, request: HttpRequest, **_: Any) -> None:
         with transaction.atomic():
             SignIn.objects.filter(session_key=request.session.session_key).delete()
             request.session.flush()
-            journal.record("auth.signed_out", user.username, actor=user)
+            journal.record("auth.signed_out", person=user, actor=user)
             permissions.rights_changed(user)
 
 
@@ -69,5 +75,5 @@ def _sign_in_failed(*, credentials: dict[str, Any], request: HttpRequest | None 
     count = refusals.strangers.count(f"sign-in {context.current().address}")
     if count is None:
         return  # one row for each address and minute, with the count
-    name = known(str(credentials.get("username", "")))
-    journal.record("auth.sign_in_failed", name, outcome=journal.Outcome.DENIED, data={"count": count})
+    person = known(str(credentials.get("username", "")))
+    journal.record("auth.sign_in_failed", person=person, outcome=journal.Outcome.DENIED, data={"count": count})

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
@@ -18,12 +18,18 @@ Outcome = JournalEntry.Outcome
 ORDER_LOCK = 0x726F626F  # any constant that nobody else locks on
 SECRET_WORDS = ("password", "token", "secret", "credential", "otp", "key")
 REDACTED = "•••"
+ROBOTS_OWN = frozenset({"robot.restarted", "robot.state_changed", "stop.left"})  # what a robot did by itself
 
 
 class About(TypedDict, total=False):
-    """What a row may say besides verb and target. `actor` defaults to who is signed in, else the system."""
+    """What a row may say besides verb and target. `actor` defaults to who is signed in, else the system.
+
+    `person`: whom it is about. `late_at`: when it happened, for what could not be recorded then.
+    """
 
     actor: User | None
+    person: User | int | None
+    late_at: datetime | None
     robot: str
     outcome: str
     reason: str
@@ -38,13 +44,16 @@ def record(verb: str, target: str = "", **about: Unpack[About]) -> JournalEntry:
 
 
 def entry(verb: str, target: str = "", **about: Unpack[About]) -> JournalEntry:
-    """A row for `record_all`, not yet written."""
-    origin, actor = about.get("origin") or context.current(), about.get("actor")
+    """A row for `record_all`, not yet written. Names of people belong into `actor`, `person` and `who()` alone."""
+    origin, actor, person = about.get("origin") or context.current(), about.get("actor"), about.get("person")
     if actor is not None:
         origin = context.Origin(origin.request_id, origin.address, origin.user_agent, actor.pk, actor.get_username())
+    late_at = about.get("late_at")
     made = JournalEntry(
-        at=timezone.now(),
+        at=late_at or timezone.now(),
+        late=late_at is not None,
         actor_id=origin.actor_id,
+        person_id=person.pk if isinstance(person, User) else person,
         request_id=origin.request_id,
         verb=verb,
         target=clean(target)[:200],
@@ -55,6 +64,12 @@ def entry(verb: str, target: str = "", **about: Unpack[About]) -> JournalEntry:
     )
     made.origin = origin
     return made
+
+
+def who(person: User | int | None) -> dict[str, int] | None:
+    """A person in a row's data: their number, which is shown as their name for as long as they have one."""
+    number = person.pk if isinstance(person, User) else person
+    return None if number is None else {"person": number}
 
 
 def record_all(entries: list[JournalEntry]) -> list[JournalEntry]:
@@ -78,12 +93,12 @@ def record_all(entries: list[JournalEntry]) -> list[JournalEntry]:
 
 
 def _origin_id(origin: context.Origin) -> int | None:
-    name, address, user_agent = origin.actor_name, origin.address, origin.user_agent
-    if not (name or address):
+    if not origin.address:
         return None
-    key = hashlib.sha256("\0".join((name, address, user_agent)).encode()).hexdigest()
+    parts = (str(origin.actor_id or ""), origin.address, origin.user_agent)
     row, _ = JournalOrigin.objects.get_or_create(
-        key=key, defaults={"actor_name": name, "address": address, "user_agent": user_agent}
+        key=hashlib.sha256("\0".join(parts).encode()).hexdigest(),
+        defaults={"person_id": origin.actor_id, "address": origin.address, "user_agent": origin.user_agent},
     )
     return row.pk
 
@@ -100,30 +115,65 @@ def redact(data: Any, name: str = "") -> Any:
 
 
 def as_dicts(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
-    """Rows as the API and the sockets show them, names and addresses joined in with one query.
+    """Rows as the API and the sockets show them, names and addresses joined in with two queries.
 
-    `{"id","at","actor","verb","target","robot","outcome","reason","request_id","address","data"}`
+    `{"id","at","late","actor","verb","target","robot","outcome","reason","request_id","address","user_agent","data"}`
     """
     entries = list(entries)
     origins = JournalOrigin.objects.in_bulk([entry.origin_id for entry in entries if entry.origin_id])
-    return [_as_dict(entry, origins.get(entry.origin_id or 0)) for entry in entries]
+    named = {number for entry in entries for number in (entry.actor_id, entry.person_id, *_people_in(entry.data))}
+    numbers = [number for number in named if number is not None]
+    names = dict(User.objects.filter(pk__in=numbers).values_list("pk", "username"))
+    return [_as_dict(entry, origins.get(entry.origin_id or 0), names) for entry in entries]
 
 
-def _as_dict(entry: JournalEntry, origin: JournalOrigin | None) -> dict[str, Any]:
+def _as_dict(entry: JournalEntry, origin: JournalOrigin | None, names: dict[int, str]) -> dict[str, Any]:
+    about = "" if entry.person_id is None else _name(entry.person_id, names)
     return {
         "id": entry.pk,
         "at": iso(entry.at),
-        "actor": (origin.actor_name if origin and origin.actor_name else None)
-        or ("system" if entry.actor_id is None else f"user {entry.actor_id}"),
+        "late": entry.late,
+        "actor": _actor(entry, names),
         "verb": entry.verb,
-        "target": entry.target,
+        "target": " · ".join(part for part in (entry.target, about) if part),
         "robot": entry.robot or None,
         "outcome": entry.outcome,
         "reason": entry.reason,
         "request_id": entry.request_id,
         "address": origin.address if origin else "",
-        "data": entry.data,
+        "user_agent": origin.user_agent if origin else "",
+        "data": _with_names(entry.data, names),
     }
+
+
+def _actor(entry: JournalEntry, names: dict[int, str]) -> str:
+    if entry.actor_id is not None:
+        return _name(entry.actor_id, names)
+    return "robot" if entry.verb in ROBOTS_OWN else "system"
+
+
+def _name(number: int, names: dict[int, str]) -> str:
+    return names.get(number, f"user {number}")
+
+
+def _is_person(data: Any) -> bool:
+    return isinstance(data, dict) and len(data) == 1 and type(data.get("person")) is int
+
+
+def _people_in(data: Any) -> Iterator[int]:
+    if _is_person(data):
+        yield data["person"]
+    elif isinstance(data, dict | list):
+        for one in data.values() if isinstance(data, dict) else data:
+            yield from _people_in(one)
+
+
+def _with_names(data: Any, names: dict[int, str]) -> Any:
+    if _is_person(data):
+        return _name(data["person"], names)
+    if isinstance(data, dict):
+        return {key: _with_names(value, names) for key, value in data.items()}
+    return [_with_names(value, names) for value in data] if isinstance(data, list) else data
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -42,7 +42,7 @@ def issue(person: User, base_url: str) -> dict[str, Any]:
     }
     kind = "reset" if person.has_usable_password() else "invite"
     expires_at = journal.iso(timezone.now() + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT))
-    journal.record("auth.link_issued", person.username, data={"kind": kind, "expires_at": expires_at})
+    journal.record("auth.link_issued", person=person, data={"kind": kind, "expires_at": expires_at})
     return {"url": base_url.rstrip("/") + reverse("account-link", kwargs=parts), "expires_at": expires_at, "kind": kind}
 
 

@@ -71,7 +71,7 @@ class Unlock(APIView):
         if not by_token(request):
             with transaction.atomic():
                 lock.touch(request._request.session, at_once=True)
-                journal.record("auth.session_unlocked", request.user.get_username())
+                journal.record("auth.session_unlocked", person=request.user)
         return Response(_shape(request))
 
 
@@ -84,5 +84,5 @@ def _count_failure(request: Request) -> None:
     if session[FAILURES] >= MOST_FAILURES:
         with transaction.atomic():
             session.flush()
-            journal.record("auth.signed_out", request.user.username, reason="too many wrong passwords on a locked page")
+            journal.record("auth.signed_out", person=request.user, reason="too many wrong passwords on a locked page")
             permissions.rights_changed(request.user)

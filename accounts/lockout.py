@@ -64,7 +64,7 @@ def unlock(user: User, *, address: str = "") -> None:
         count = forget(user.username)
         if address:
             count += _delete(ip_address=address)
-        journal.record("auth.unlocked", user.username, data={"count": count})
+        journal.record("auth.unlocked", person=user, data={"count": count})
 
 
 def counted(name: str) -> str:
@@ -125,7 +125,7 @@ class LockoutHandler(AxesDatabaseHandler):
             for until, failures, what in _locks(counted(name), _address(), timezone.now()):
                 journal.record(
                     "auth.locked_out",
-                    known(name) if what == "user name" else "",
+                    person=known(name) if what == "user name" else None,
                     outcome=journal.Outcome.DENIED,
                     data={"count": failures, "by": what, "until": journal.iso(until)},
                 )
@@ -135,6 +135,6 @@ class LockoutHandler(AxesDatabaseHandler):
         return _delete(username=counted_name(request, credentials))
 
 
-def known(name: str) -> str:
-    """`name` if somebody has it: people type passwords there."""
-    return name if "\0" not in name and User.objects.filter(username=name).exists() else ""
+def known(name: str) -> User | None:
+    """Who has this name, if anybody: people type passwords there."""
+    return None if "\0" in name else User.objects.filter(username=name).first()

@@ -18,6 +18,12 @@ from knox.models import AbstractAuthToken, AuthTokenManager
 
 from accounts import roles
 from accounts.factor_models import Authenticator as Authenticator
+from accounts.journal_models import JournalArchive as JournalArchive
+from accounts.journal_models import JournalCheck as JournalCheck
+from accounts.journal_models import JournalEntry as JournalEntry
+from accounts.journal_models import JournalMaintenance as JournalMaintenance
+from accounts.journal_models import JournalOrigin as JournalOrigin
+from accounts.journal_models import Seal as Seal
 from accounts.session_models import SignIn as SignIn
 
 
@@ -140,7 +146,8 @@ class Grant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.role_id} on {self.content_type.model} {self.object_id} for {self.user or self.group}"
+        group = f" for the group {self.group}" if self.group_id else ""
+        return f"{self.role_id} on {self.content_type.model} {self.object_id}{group}"
 
 
 class Tokens(AuthTokenManager):
@@ -225,50 +232,3 @@ class StopRevocation(models.Model):
 
     def __str__(self) -> str:
         return f"stop tickets of {self.user or 'everybody'} until {self.at}"
-
-
-class JournalOrigin(models.Model):
-    """Names and addresses of the journal, apart from it, so that a person can be forgotten and the record stay whole."""
-
-    key = models.CharField(max_length=64, unique=True)
-    actor_name = models.CharField(max_length=150, blank=True)
-    address = models.CharField(max_length=45, blank=True)
-    user_agent = models.CharField(max_length=255, blank=True)
-
-    def __str__(self) -> str:
-        return self.actor_name or "system"
-
-
-class JournalEntry(models.Model):
-    """One consequential act. Append-only; ids commit in order; no foreign keys, so that nothing can cascade into it."""
-
-    origin: Any  # context.Origin, until the row is written and holds its id
-
-    class Outcome(models.TextChoices):
-        OK = "ok"
-        DENIED = "denied"
-        FAILED = "failed"
-        UNKNOWN = "unknown"
-
-    at = models.DateTimeField(db_index=True)
-    actor_id = models.BigIntegerField(null=True, blank=True)
-    origin_id = models.BigIntegerField(null=True, blank=True)
-    request_id = models.CharField(max_length=64, blank=True, db_index=True)
-    verb = models.CharField(max_length=60)
-    target = models.CharField(max_length=200, blank=True)
-    robot = models.CharField(max_length=40, blank=True)
-    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.OK)
-    reason = models.TextField(blank=True)
-    data = models.JSONField(default=dict, blank=True)
-
-    class Meta:
-        ordering = ["-id"]
-        verbose_name_plural = "journal entries"
-        indexes = [
-            models.Index(fields=["robot", "-id"]),
-            models.Index(fields=["verb", "-id"]),
-            models.Index(fields=["actor_id", "-id"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.target}"

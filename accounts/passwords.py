@@ -21,7 +21,7 @@ def change(user: User, password: str, *, request: HttpRequest | None = None, kee
         kept = _keep(request, user) if request is not None else ""
         ended = sessions.end_all(user, keep_session=kept, keep_token=keep_token)
         journal.record(
-            "auth.password_changed", user.username, data={"sessions": ended["sessions"], "api": ended["tokens"]}
+            "auth.password_changed", person=user, data={"sessions": ended["sessions"], "api": ended["tokens"]}
         )
 
 
@@ -31,7 +31,7 @@ def laid_down(user: User) -> None:
         user.must_change_password = True
         user.save(update_fields=FIELDS)
         sessions.end_all(user)
-        journal.record("auth.password_set", user.username)
+        journal.record("auth.password_set", person=user)
 
 
 def _keep(request: HttpRequest, user: User) -> str:

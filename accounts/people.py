@@ -44,7 +44,7 @@ def register(*, username: str, password: str, email: str, role: str) -> User:
         set_password(user, password)
         _checked(user)
         user.save()
-        journal.record("user.registered", user.username, actor=user)
+        journal.record("user.registered", person=user, actor=user)
     return user
 
 
@@ -126,17 +126,17 @@ def forget(user: User, by: User, *, reason: str) -> None:
         user.is_active, user.role_id = False, roles.GUEST
         user.set_unusable_password()
         user.save()
-        _forget_origins(old)
+        _forget_origins(user)
         for forget_name in also_forget:
             forget_name(old, new)
-        journal.record("user.forgotten", new, reason=reason)
+        journal.record("user.forgotten", person=user, reason=reason)
         permissions.rights_changed(user)
 
 
-def _forget_origins(name: str) -> None:
-    """Names and addresses of the journal. Its rows keep the person's number, which leads nowhere any more."""
-    for origin in JournalOrigin.objects.filter(actor_name=name):
-        origin.key, origin.actor_name, origin.address, origin.user_agent = secrets.token_hex(32), "", "", ""
+def _forget_origins(user: User) -> None:
+    """Where they acted from. The journal's rows keep the person's number, which leads to a name that tells nothing."""
+    for origin in JournalOrigin.objects.filter(person_id=user.pk):
+        origin.key, origin.address, origin.user_agent = secrets.token_hex(32), "", ""
         origin.save()
 
 
@@ -178,4 +178,4 @@ def _join(user: User, names: list[str], by: User) -> None:
     before = sorted(user.groups.values_list("name", flat=True))
     if before != sorted(names):
         user.groups.set(found)
-        journal.record("user.groups_changed", user.username, data={"groups": [before, sorted(names)]})
+        journal.record("user.groups_changed", person=user, data={"groups": [before, sorted(names)]})

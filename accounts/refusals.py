@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts import context, journal
+from accounts.models import User
 from accounts.permissions import Hidden
 from robotctl import problems
 
@@ -64,14 +65,25 @@ def note(request: HttpRequest, exc: Exception) -> None:
         if count is None:
             return
         data["count"] = count
+    path, person = _path(request)
     journal.record(
         verb,
-        f"{request.method} {request.path}",
+        f"{request.method} {path}",
+        person=person,
         robot=_robot(request) if verb in ("access.denied", "access.hidden") else "",
         outcome=journal.Outcome.DENIED,
         reason=str(exc)[:200],
         data=data,
     )
+
+
+def _path(request: HttpRequest) -> tuple[str, User | None]:
+    """The path without the name of the person that it may hold, and that person."""
+    match = getattr(request, "resolver_match", None)
+    name = str(match.kwargs.get("username", "")) if match is not None else ""
+    if not name:
+        return request.path, None
+    return request.path.replace(f"/{name}/", "/…/", 1), User.objects.filter(username=name).first()
 
 
 def _robot(request: HttpRequest) -> str:

@@ -44,7 +44,7 @@ def confirm(user: User, otp: str) -> list[str] | None:
         device.confirmed = True
         device.save(update_fields=["confirmed"])
         codes = _new_recovery_codes(user)
-        journal.record("auth.factor_set_up", user.username)
+        journal.record("auth.factor_set_up", person=user)
     return codes
 
 
@@ -60,7 +60,7 @@ def verify(user: User, otp: str) -> bool:
         used: bool = StaticToken.objects.filter(device__user=user, token=_hashed(user, code)).delete()[0] == 1
         if used:
             left = recovery_codes_left(user)
-            journal.record("auth.recovery_code_used", user.username, actor=user, data={"left": left})
+            journal.record("auth.recovery_code_used", person=user, actor=user, data={"left": left})
     return used
 
 
@@ -72,7 +72,7 @@ def remove(user: User, *, reason: str = "") -> bool:
         was_on: bool = devices.filter(confirmed=True).exists()
         devices.delete()
         if was_on:
-            journal.record("auth.factor_removed", user.username, reason=reason)
+            journal.record("auth.factor_removed", person=user, reason=reason)
             if user.role.mfa_required:  # there is something to do first again: sockets close
                 permissions.rights_changed(user)
     return was_on

@@ -85,6 +85,7 @@ class JournalRow(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     at = serializers.CharField()
+    late = serializers.BooleanField(help_text="It was recorded after the fact: the database was away.")
     actor = serializers.CharField()
     verb = serializers.CharField()
     target = serializers.CharField()
@@ -93,4 +94,5 @@ class JournalRow(serializers.Serializer[Any]):
     reason = serializers.CharField()
     request_id = serializers.CharField()
     address = serializers.CharField()
+    user_agent = serializers.CharField()
     data = serializers.JSONField()  # type: ignore[assignment]

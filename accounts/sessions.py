@@ -75,7 +75,7 @@ def sign_out(user: User) -> dict[str, int]:
     with transaction.atomic():
         ended = end_all(user)
         journal.record(
-            "auth.signed_out_everywhere", user.username, data={"sessions": ended["sessions"], "api": ended["tokens"]}
+            "auth.signed_out_everywhere", person=user, data={"sessions": ended["sessions"], "api": ended["tokens"]}
         )
     return ended
 

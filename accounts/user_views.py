@@ -203,15 +203,18 @@ class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
 
 def _save(serializer: serializers.BaseSerializer[Group], what: str, by: User) -> None:
     with transaction.atomic():
-        held = (
-            [] if serializer.instance is None else list(serializer.instance.user_set.values_list("username", flat=True))
-        )
+        held = [] if serializer.instance is None else _members(serializer.instance)
         made = serializer.save()
-        members = sorted(made.user_set.values_list("username", flat=True))
+        members = _members(made)
         if set(members) - set(held):
             people.require_may_add(by, [made])
-        journal.record(f"group.members_{what}", made.name, data={"members": [sorted(held), members]})
+        told = [[journal.who(one) for one in ids] for ids in (held, members)]
+        journal.record(f"group.members_{what}", made.name, data={"members": told})
         permissions.rights_changed(None)
+
+
+def _members(group: Group) -> list[int]:
+    return list(group.user_set.order_by("username").values_list("pk", flat=True))
 
 
 def _user_or_404(request: Request, username: str, action: str) -> User:

@@ -47,7 +47,7 @@ class Login(APIView):
             lockout.forget(user.username)
             name = request.headers.get("User-Agent", "")[:80]
             made, token = ApiToken.objects.create(user, name=name, may_stop=True, by_sign_in=True)  # a person is there
-            journal.record("auth.token_issued", user.username, actor=user)
+            journal.record("auth.token_issued", person=user, actor=user)
         return Response({"token": token, "expires_at": journal.iso(made.expiry), "user": UserSerializer(user).data})
 
     def get_authenticate_header(self, request: Request) -> str:
@@ -66,7 +66,7 @@ class Logout(APIView):
         with transaction.atomic():
             if isinstance(request.auth, ApiToken):
                 request.auth.delete()
-                journal.record("auth.signed_out", request.user.username)
+                journal.record("auth.signed_out", person=request.user)
                 permissions.rights_changed(request.user)
             else:
                 logout(request._request)  # its signal writes the row
@@ -131,7 +131,7 @@ class Tokens(APIView):
             limits = {key: given.validated_data[key] for key in ("actions", "robots")}
             made, token = ApiToken.objects.create(request.user, expiry=lifetime, name=name, may_stop=may_stop, **limits)
             about = {"id": made.token_key, "name": name, "scopes": made.scopes} | limits
-            journal.record("auth.token_issued", request.user.username, data=about)
+            journal.record("auth.token_issued", person=request.user, data=about)
         body = about | {"token": token, "expires_at": journal.iso(made.expiry)}
         return Response(body, status=status.HTTP_201_CREATED)
 
@@ -146,7 +146,7 @@ class TokenDetail(APIView):
         with transaction.atomic():
             if not ApiToken.objects.filter(user=request.user, token_key=token_key).delete()[0]:
                 raise Http404
-            journal.record("auth.token_revoked", request.user.username, data={"id": token_key})
+            journal.record("auth.token_revoked", person=request.user, data={"id": token_key})
             permissions.rights_changed(request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -43,7 +43,7 @@ def _accept(command: Command, user: User, reason: str) -> None:
             group, values = command.params["group"], command.params["values"]
             drift.desire(command.robot, group, values, by=by, reason=command.reason)
         waiting.count(command.robot_id)
-        tell("command.approved", command, outcome=Outcome.OK, data={"approved_by": user.get_username(), "note": reason})
+        tell("command.approved", command, outcome=Outcome.OK, data={"approved_by": journal.who(user), "note": reason})
         transaction.on_commit(lambda: commands.running.start(command.pk))
 
 

@@ -47,7 +47,12 @@ def refusals(robot: Robot, name: str, params: Any, reason: str = "") -> Iterator
         yield
     except exceptions.APIException as refusal:
         told = problems.body(refusal)
-        data = {"name": name, "params": params, "code": told["code"], "detail": told["detail"][:500]}
+        data = {
+            "name": name,
+            "params": params,
+            "code": told["code"],
+            "detail": getattr(refusal, "recorded", "") or told["detail"][:500],
+        }
         journal.record("command.refused", name[:60], robot=robot.slug, outcome=Outcome.DENIED, reason=reason, data=data)
         raise
 

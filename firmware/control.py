@@ -25,13 +25,18 @@ def words(row: RobotState) -> str:
     return f"{row.lease_holder} holds control{since}."
 
 
+def held(row: RobotState, more: str = "") -> Problem:
+    """409 `lease_held`; the record, which keeps no names, says it in other words."""
+    return Problem(409, "lease_held", words(row) + more, recorded="Somebody else holds control.")
+
+
 def take(robot: Robot, user: User) -> dict[str, Any]:
     """Take the lease, or renew one's own. Raises Problem 409 `lease_held`."""
     now = timezone.now()
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
         if row.leased_to_another(user.pk, now):
-            raise Problem(409, "lease_held", words(row))
+            raise held(row)
         journal.record_all(_taken(row, user, now))
     return state.lease_shape(row, now)
 
@@ -42,7 +47,7 @@ def for_motion(robot: Robot, row: RobotState, user: User, now: datetime) -> None
     Written only when it is new or half over: a command costs no second write.
     """
     if row.leased_to_another(user.pk, now):
-        raise Problem(409, "lease_held", words(row))
+        raise held(row)
     half = now + timedelta(seconds=LEASE_S / 2)
     if row.leased(now) and row.lease_until is not None and row.lease_until > half:
         return
@@ -65,7 +70,7 @@ def release(robot: Robot, user: User) -> dict[str, Any]:
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
         if row.leased_to_another(user.pk, now):
-            raise Problem(409, "lease_held", f"{words(row)} Only its holder gives it back; it can be broken.")
+            raise held(row, " Only its holder gives it back; it can be broken.")
         if row.leased(now):
             _free(row)
             journal.record("lease.released", robot.slug, robot=robot.slug)
@@ -79,7 +84,7 @@ def break_(robot: Robot, *, reason: str) -> dict[str, Any]:
         row = rows[robot.pk]
         if not row.leased(now):
             raise Problem(409, "lease_free", "Nobody holds control of this robot.")
-        data = {"holder": row.lease_holder, "since": iso(row.lease_since)}
+        data = {"holder": journal.who(row.lease_user_id), "since": iso(row.lease_since)}
         _free(row)
         journal.record("lease.broken", robot.slug, robot=robot.slug, reason=reason, data=data)
     return state.lease_shape(row, now)

@@ -38,7 +38,7 @@ def interrupted(command: Command, row: RobotState) -> str | None:
     if row.restarted_at is not None and row.restarted_at > command.sent_at:
         return "The robot has restarted."
     if row.stop_at is not None and row.stop_at > command.created_at and row.stop_latched:
-        return f"The robot was stopped by {row.stop_by}."
+        return "The robot was stopped."
     machine, at = row.observed(MACHINE_STATE)
     if (
         at is not None

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts import permissions
 from accounts.models import User
-from firmware import control, fallback, orders, profile, state, stopping
+from firmware import fallback, orders, profile, state, stopping
 from firmware.models import Command, RobotState
 
 Objection = tuple[str, str]  # code, words
@@ -52,6 +52,6 @@ def _person(command: Command, row: RobotState) -> Objection | None:
     if not permissions.may(person, right, row.robot):
         return "permission_denied", f"Whoever asked for it may not any more: {right} was withdrawn."
     if command.kind == "motion" and not row.leased_by(person.pk, timezone.now()):
-        words = control.words(row) if row.leased(timezone.now()) else "Control was given back, or broken."
+        words = "Somebody else holds control." if row.leased(timezone.now()) else "Control was given back, or broken."
         return "lease_held", words
     return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from firmware import control, fallback, interruptions, profile, state
+from firmware import fallback, interruptions, profile, state
 from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, CommandStatus, RobotState, Sequence
 from firmware.moments import is_ahead
@@ -35,14 +35,14 @@ def verdict(made: Sequence, row: RobotState, now: datetime) -> End | Literal["wa
 def _taken_away(made: Sequence, command: Command, row: RobotState, now: datetime) -> End | None:
     """What has come between."""
     if row.stop_latched:
-        return _failed(made, "stop_latched", f"the robot was stopped by {row.stop_by or 'somebody'}")
+        return _failed(made, "stop_latched", "the robot was stopped")
     later = Command.objects.filter(robot=made.robot, pk__gt=command.pk, kind__in=("motion", "stop")).first()
     if later is not None:
         return _failed(made, "superseded", f"the robot was told something else ({later})")
     if made.watched_until < now or is_ahead(made.step_began_at, now):
         return _failed(made, "not_watched", "nobody looked after it for a while, and a robot does not go on late")
     if not (row.leased(now) and row.lease_user_id == made.requested_by_id):
-        words = control.words(row) if row.leased(now) else "control was given back or broken"
+        words = "somebody else holds control" if row.leased(now) else "control was given back or broken"
         return _failed(made, "lease_lost", words.rstrip("."))
     if row.resetting_until is not None and row.resetting_until > now:
         return _failed(made, "reset", "the robot is being reset")

@@ -189,7 +189,6 @@ def latch(results: list[StopResult], press: Press, *, late: bool = False) -> boo
     A stop that is not confirmed yet keeps who asked for it first, and when: that is how long the robot has not stopped.
     `late`: out of the spool; a robot that was told to stop again since keeps that later stop.
     """
-    data = {"pressed_at": iso(_time(press.began_at)), "spooled": True} if late else {}
     try:
         with recorder.changing(result.robot.pk for result in results) as rows:
             for row in rows.values():
@@ -197,7 +196,7 @@ def latch(results: list[StopResult], press: Press, *, late: bool = False) -> boo
                     _set_latch(row, press)
             for result in results:
                 _count(rows[result.robot.pk], result)
-            journal.record_all([_requested(slug, press, data) for slug in press.robots])
+            journal.record_all([_requested(slug, press, late=late) for slug in press.robots])
     except DatabaseError as error:
         log.warning("stop.not_recorded_yet", robots=press.robots, error=str(error))
         return False
@@ -208,8 +207,10 @@ def latch(results: list[StopResult], press: Press, *, late: bool = False) -> boo
     return True
 
 
-def _requested(slug: str, press: Press, data: dict[str, Any]) -> JournalEntry:
-    return journal.entry("stop.requested", slug, robot=slug, reason=press.reason, origin=press.origin, data=data)
+def _requested(slug: str, press: Press, *, late: bool) -> JournalEntry:
+    pressed_at = _time(press.began_at) if late else None
+    about: journal.About = {"robot": slug, "reason": press.reason, "origin": press.origin, "late_at": pressed_at}
+    return journal.entry("stop.requested", slug, **about)
 
 
 def _set_latch(row: RobotState, press: Press) -> None:

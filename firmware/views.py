@@ -85,7 +85,7 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
             instance.retired_at, instance.enabled = timezone.now(), False
             instance.save()
             if instance.state.stop_latched and instance.state.stop_status != StopStatus.CONFIRMED:
-                words = {"stop": instance.state.stop_status, "by": instance.state.stop_by}
+                words = {"stop": instance.state.stop_status}
                 outcome = journal.Outcome.UNKNOWN
                 journal.record(
                     "stop.ended_unconfirmed",

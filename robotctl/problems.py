@@ -108,11 +108,20 @@ class StrictFormParser(FormParser):
 
 
 class Problem(exceptions.APIException):
-    """A refusal with a code of its own: `raise Problem(409, "stop_latched", "…")`."""
+    """A refusal with a code of its own: `raise Problem(409, "stop_latched", "…")`. `recorded`: words for the journal instead."""
 
-    def __init__(self, status_code: int, code: str, detail: str, *, errors: dict[str, list[str]] | None = None) -> None:
+    def __init__(
+        self,
+        status_code: int,
+        code: str,
+        detail: str,
+        *,
+        errors: dict[str, list[str]] | None = None,
+        recorded: str = "",
+    ) -> None:
         self.status_code = status_code
         self.errors = errors
+        self.recorded = recorded
         super().__init__(detail, code)
 
     @property

@@ -44,7 +44,7 @@ def test_a_stop_left_behind_is_brought_in_with_its_time_and_its_person(robots: A
     assert row.stop_at == datetime.fromtimestamp(made.began_at, UTC)
     entry = JournalEntry.objects.get(verb="stop.requested")
     assert (entry.robot, entry.reason, entry.request_id) == ("oht-01", "smoke", "r-17")
-    assert entry.data["spooled"] is True and entry.data["pressed_at"].endswith("Z")
+    assert entry.late
     assert not spool.is_waiting() and spooling.bring_in() == 0, "once"
 
 
