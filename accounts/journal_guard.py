@@ -16,8 +16,6 @@ from robotctl.problems import Problem
 
 TABLES = ("accounts_journalentry", "accounts_seal")
 OPEN = "EXISTS (SELECT 1 FROM accounts_journalmaintenance)"
-WORDS = "journal_words"
-TEXT = "{row}.verb || ' ' || {row}.target || ' ' || {row}.robot || ' ' || {row}.reason || ' ' || {row}.data"
 
 
 @contextmanager
@@ -54,18 +52,18 @@ def install(cursor: Any, vendor: str) -> None:
 def _names(vendor: str) -> list[str]:
     kinds = ("update", "delete", "truncate") if vendor == "postgresql" else ("update", "delete", "replace")
     names = [f"{table}_no_{kind}" for table in TABLES for kind in kinds]
-    return names if vendor == "postgresql" else [*names, f"{WORDS}_insert", f"{WORDS}_delete"]
+    return names if vendor == "postgresql" else [*names, "journal_words_insert", "journal_words_delete"]
 
 
 def _sqlite(table: str) -> list[str]:
     refuse = f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only: {table}'); END"
     key = "number" if table == "accounts_seal" else "id"
+    same = f"EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608 - our own names
     return [
         f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}",
         f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN NOT {OPEN} {refuse}",
         # INSERT OR REPLACE deletes without firing the trigger above.
-        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table}"
-        f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) {refuse}",
+        f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} WHEN {same} {refuse}",
     ]
 
 
@@ -81,17 +79,20 @@ def _postgresql(table: str) -> list[str]:
     ]
 
 
-_SQLITE_WORDS = [
-    f"CREATE VIRTUAL TABLE {WORDS} USING fts5(words, content='', tokenize='unicode61')",
-    f"CREATE TRIGGER {WORDS}_insert AFTER INSERT ON accounts_journalentry BEGIN"
-    f" INSERT INTO {WORDS}(rowid, words) VALUES (NEW.id, {TEXT.format(row='NEW')}); END",
-    f"CREATE TRIGGER {WORDS}_delete AFTER DELETE ON accounts_journalentry BEGIN"
-    f" INSERT INTO {WORDS}({WORDS}, rowid, words) VALUES ('delete', OLD.id, {TEXT.format(row='OLD')}); END",
-    f"INSERT INTO {WORDS}(rowid, words) SELECT id, {TEXT.format(row='accounts_journalentry')} FROM accounts_journalentry",
+SQLITE_WORDS = [
+    "CREATE VIRTUAL TABLE journal_words USING fts5(words, content='', tokenize='unicode61')",
+    """CREATE TRIGGER journal_words_insert AFTER INSERT ON accounts_journalentry BEGIN
+    INSERT INTO journal_words(rowid, words) VALUES (NEW.id,
+    NEW.verb || ' ' || NEW.target || ' ' || NEW.robot || ' ' || NEW.reason || ' ' || NEW.data); END""",
+    """CREATE TRIGGER journal_words_delete AFTER DELETE ON accounts_journalentry BEGIN
+    INSERT INTO journal_words(journal_words, rowid, words) VALUES ('delete', OLD.id,
+    OLD.verb || ' ' || OLD.target || ' ' || OLD.robot || ' ' || OLD.reason || ' ' || OLD.data); END""",
+    """INSERT INTO journal_words(rowid, words)
+    SELECT id, verb || ' ' || target || ' ' || robot || ' ' || reason || ' ' || data FROM accounts_journalentry""",
 ]
-_POSTGRESQL_WORDS = [
-    f"CREATE INDEX {WORDS} ON accounts_journalentry USING gin (to_tsvector('simple'::regconfig,"
-    f" {TEXT.format(row='accounts_journalentry').replace('accounts_journalentry.data', 'accounts_journalentry.data::text')}))",
+POSTGRESQL_WORDS = [
+    """CREATE INDEX journal_words ON accounts_journalentry USING gin (to_tsvector('simple'::regconfig,
+    verb || ' ' || target || ' ' || robot || ' ' || reason || ' ' || data::text))""",
 ]
-SQLITE = [statement for table in TABLES for statement in _sqlite(table)] + _SQLITE_WORDS
-POSTGRESQL = [statement for table in TABLES for statement in _postgresql(table)] + _POSTGRESQL_WORDS
+SQLITE = [statement for table in TABLES for statement in _sqlite(table)] + SQLITE_WORDS
+POSTGRESQL = [statement for table in TABLES for statement in _postgresql(table)] + POSTGRESQL_WORDS

@@ -107,7 +107,7 @@ def emptied(django_db_setup: None) -> Iterator[None]:
         begin = f"INSERT INTO {held} (reason, at) VALUES ('between tests', '2026-01-01')"
         empty([begin, *others, f"DELETE FROM {held}"])
 
-    ops.execute_sql_flush = in_maintenance  # type: ignore[method-assign]
+    ops.execute_sql_flush = in_maintenance  # type: ignore[assignment, method-assign]
     yield
     ops.execute_sql_flush = empty  # type: ignore[method-assign]
 
