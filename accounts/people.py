@@ -1,6 +1,5 @@
 """Making, changing and forgetting people. Nobody gives rights that they do not hold, or takes the last administrator away."""
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -126,18 +125,11 @@ def forget(user: User, by: User, *, reason: str) -> None:
         user.is_active, user.role_id = False, roles.GUEST
         user.set_unusable_password()
         user.save()
-        _forget_origins(user)
+        JournalOrigin.objects.filter(person_id=user.pk).delete()  # where they acted from; the rows keep their number
         for forget_name in also_forget:
             forget_name(old, new)
         journal.record("user.forgotten", person=user, reason=reason)
         permissions.rights_changed(user)
-
-
-def _forget_origins(user: User) -> None:
-    """Where they acted from. The journal's rows keep the person's number, which leads to a name that tells nothing."""
-    for origin in JournalOrigin.objects.filter(person_id=user.pk):
-        origin.key, origin.address, origin.user_agent = secrets.token_hex(32), "", ""
-        origin.save()
 
 
 def _give_role(user: User, name: str, by: User) -> None:

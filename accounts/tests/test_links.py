@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.models import JournalEntry, JournalOrigin, User
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.told import about
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NEW = "seven-otters-paint-clocks"
@@ -107,7 +108,7 @@ def test_the_journal_tells_of_it_and_does_not_hold_it(api: Any) -> None:
     browser, where, _ = opened(made["url"])
     choose(browser, where)
     row = JournalEntry.objects.get(verb="auth.link_issued")
-    assert (row.target, row.data["kind"]) == ("alice", "reset")
+    assert (about(row), row.data["kind"]) == ("alice", "reset")
     written = str(list(JournalEntry.objects.values())) + str(list(JournalOrigin.objects.values()))
     assert urlsplit(made["url"]).path.rstrip("/").rpartition("/")[2] not in written
     changed = JournalEntry.objects.get(verb="auth.password_changed")

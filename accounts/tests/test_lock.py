@@ -9,6 +9,7 @@ from django.test import Client
 from accounts.lock import ACTIVE_AT
 from accounts.models import JournalEntry
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.told import about, number_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 API = "/api/v1/"
@@ -74,13 +75,13 @@ def test_the_password_unlocks_and_the_journal_knows(browser: Client) -> None:
     assert post(browser, "auth/unlock/", {"password": "wrong-horse"}).json()["errors"] == {
         "password": ["This is not your password."]
     }
-    assert JournalEntry.objects.filter(verb="auth.sign_in_failed", target="ada").count() == 1
+    assert JournalEntry.objects.filter(verb="auth.sign_in_failed", person_id=number_of("ada")).count() == 1
     assert browser.get(f"{API}robots/").status_code == 403
     assert post(browser, "auth/unlock/", {"password": PASSWORD}).json()["locked"] is False
     assert browser.get(f"{API}robots/").status_code == 200
     assert browser.get("/").status_code == 200
     row = JournalEntry.objects.get(verb="auth.session_unlocked")
-    assert (row.target, row.actor_id) == ("ada", browser.get(f"{API}auth/me/").json()["id"])
+    assert (about(row), row.actor_id) == ("ada", browser.get(f"{API}auth/me/").json()["id"])
 
 
 def test_somebody_elses_password_does_not_unlock(browser: Client, people: Any) -> None:

@@ -13,6 +13,7 @@ from django.test import Client
 from accounts import lockout
 from accounts.models import JournalEntry, User
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.told import about
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOGIN = "/api/v1/auth/login/"
@@ -79,7 +80,7 @@ def test_a_name_that_nobody_has_takes_as_long_to_refuse(api: Any) -> None:
 def test_one_row_for_each_lockout_with_the_count_and_no_password_typed_as_a_name(api: Any) -> None:
     guess(api, "alice", times=9)
     (row,) = JournalEntry.objects.filter(verb="auth.locked_out")
-    assert (row.target, row.outcome, row.data["count"], row.data["by"]) == ("alice", "denied", 5, "user name")
+    assert (about(row), row.outcome, row.data["count"], row.data["by"]) == ("alice", "denied", 5, "user name")
     guess(api, "my-secret-pass-phrase", times=5)
     assert JournalEntry.objects.filter(verb="auth.locked_out").count() == 2
     everything = str(list(JournalEntry.objects.values())) + str(list(AccessAttempt.objects.values()))
@@ -157,7 +158,7 @@ def test_only_an_administrator_unlocks_and_it_is_journalled(api: Any) -> None:
     assert api("ada").post("/api/v1/users/alice/unlock/").status_code == 200
     assert guess(api, "alice", PASSWORD).status_code == 200
     row = JournalEntry.objects.get(verb="auth.unlocked")
-    assert (row.target, row.data["count"], row.actor_id) == ("alice", 5, User.objects.get(username="ada").pk)
+    assert (about(row), row.data["count"], row.actor_id) == ("alice", 5, User.objects.get(username="ada").pk)
 
 
 def test_the_admin_unlocks_too(api: Any, people: Any) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import ApiToken, JournalEntry, SignIn, User
 from robotctl import events
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.told import about
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/api/v1/auth/password/"
@@ -61,7 +62,7 @@ def test_a_change_dates_it_and_ends_all_else_but_what_it_was_made_with(
     assert changed is not None
     assert changed > timezone.now() - timedelta(seconds=20)
     row = JournalEntry.objects.get(verb="auth.password_changed")
-    assert (row.target, row.data) == ("alice", {"sessions": 1, "api": 1})
+    assert (about(row), row.data) == ("alice", {"sessions": 1, "api": 1})
     assert NEW not in str(list(JournalEntry.objects.values()))
 
 

@@ -14,6 +14,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from accounts import factor_models, role_changes, second_factor
 from accounts.models import Authenticator, JournalEntry, Role, User
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.told import about
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,7 +66,7 @@ def test_setting_it_up_shows_secret_and_codes_once_and_counts_only_when_confirme
     assert alice.post(MFA, {}, format="json").json()["code"] == "mfa_enabled"
     assert login(api).json()["code"] == "otp_required"
     assert login(api, "bob").status_code == 200
-    verbs = list(JournalEntry.objects.filter(verb="auth.factor_set_up").values_list("target", flat=True))
+    verbs = [about(row) for row in JournalEntry.objects.filter(verb="auth.factor_set_up")]
     assert verbs == ["alice"]
 
 
@@ -181,7 +182,7 @@ def test_an_administrator_removes_a_lost_one_with_a_reason(api: Any) -> None:
     assert api("ada").delete(path, body, format="json").status_code == 200
     assert login(api).status_code == 200
     row = JournalEntry.objects.get(verb="auth.factor_removed")
-    assert (row.target, row.reason, row.actor_id) == ("alice", "lost the phone", User.objects.get(username="ada").pk)
+    assert (about(row), row.reason, row.actor_id) == ("alice", "lost the phone", User.objects.get(username="ada").pk)
     assert api("ada").delete(path, body, format="json").status_code == 404
 
 

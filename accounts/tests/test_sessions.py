@@ -13,6 +13,7 @@ from accounts.authentication import session_user
 from accounts.models import ApiToken, JournalEntry, SignIn
 from robotctl import events
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.told import about, number_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINE = "/api/v1/auth/sessions/"
@@ -46,7 +47,7 @@ def test_one_ends_a_session_of_ones_own_and_nobody_elses(people: Any) -> None:
     assert here.delete(f"{MINE}{other}/").status_code == 204
     assert there.get("/").status_code == 302
     assert here.get("/").status_code == 200
-    assert JournalEntry.objects.filter(verb="auth.session_ended", target="alice").count() == 1
+    assert JournalEntry.objects.filter(verb="auth.session_ended", person_id=number_of("alice")).count() == 1
 
 
 def test_ending_the_session_that_asks_signs_it_out(people: Any) -> None:
@@ -76,7 +77,7 @@ def test_signing_out_everywhere_ends_sessions_and_tokens_before_the_bell_rings(
     assert program.get("/api/v1/auth/me/").status_code == 401
     assert bob.get("/api/v1/auth/me/").status_code == 200
     row = JournalEntry.objects.get(verb="auth.signed_out_everywhere")
-    assert (row.target, row.actor_id, row.data) == ("alice", people["alice"].pk, {"sessions": 2, "api": 1})
+    assert (about(row), row.actor_id, row.data) == ("alice", people["alice"].pk, {"sessions": 2, "api": 1})
     assert Client().post(EVERYWHERE).status_code == 401
 
 

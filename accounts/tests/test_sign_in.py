@@ -9,6 +9,7 @@ from accounts.authentication import session_user
 from accounts.models import ApiToken, JournalEntry, User
 from robotctl import events
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.told import about, number_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOGIN = "/api/v1/auth/login/"
@@ -34,7 +35,7 @@ def test_a_wrong_password_is_401_with_a_challenge_and_a_row_without_the_password
     answer = api(None).post(LOGIN, {"username": "alice", "password": "wrong-horse"}, format="json")
     assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Token")
     row = JournalEntry.objects.get(verb="auth.sign_in_failed")
-    assert (row.target, row.outcome) == ("alice", "denied")
+    assert (about(row), row.outcome) == ("alice", "denied")
     assert "wrong-horse" not in str(list(JournalEntry.objects.values()))
 
 
@@ -91,7 +92,7 @@ def test_a_browser_session_works_with_csrf_and_not_without(people: Any) -> None:
         browser.post("/sign-in/", {"username": "bob", "password": PASSWORD, "csrfmiddlewaretoken": token}).status_code
         == 302
     )
-    assert JournalEntry.objects.filter(verb="auth.signed_in", target="bob").exists()
+    assert JournalEntry.objects.filter(verb="auth.signed_in", person_id=number_of("bob")).exists()
     assert browser.get("/api/v1/auth/me/").json()["username"] == "bob"
     assert browser.post("/api/v1/stop/", {}, content_type="application/json").status_code == 403
     token = browser.cookies["csrftoken"].value
