@@ -18,6 +18,7 @@ Outcome = JournalEntry.Outcome
 ORDER_LOCK = 0x726F626F  # any constant that nobody else locks on
 SECRET_WORDS = ("password", "token", "secret", "credential", "otp", "key")
 REDACTED = "•••"
+APART = frozenset({"address", "user_agent"})  # for those with the right to the journal only
 ROBOTS_OWN = frozenset({"robot.restarted", "robot.state_changed", "stop.left"})  # what a robot did by itself
 
 
@@ -125,6 +126,16 @@ def as_dicts(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
     numbers = [number for number in named if number is not None]
     names = dict(User.objects.filter(pk__in=numbers).values_list("pk", "username"))
     return [_as_dict(entry, origins.get(entry.origin_id or 0), names) for entry in entries]
+
+
+def told(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:
+    """The same without where people acted from: for who sees the robot and not the journal."""
+    return [{key: value for key, value in row.items() if key not in APART} for row in as_dicts(entries)]
+
+
+def of_robot(slug: str) -> models.QuerySet[JournalEntry]:
+    """The rows of one robot, newest first."""
+    return JournalEntry.objects.filter(robot=slug).order_by("-at", "-pk")
 
 
 def _as_dict(entry: JournalEntry, origin: JournalOrigin | None, names: dict[int, str]) -> dict[str, Any]:

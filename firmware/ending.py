@@ -35,12 +35,10 @@ def end(
             waiting.count(command.robot_id)
         for observation in seen or []:
             told += recorder.apply(rows[command.robot_id], recorder.Contact.seen(command.robot_id, observation))
-        tell(
-            f"command.{status}",
-            command,
-            outcome=_outcome(status),
-            data={"code": command.code, "detail": command.detail, **(data or {})},
-        )
+        why = {"code": command.code, "detail": command.detail, **(data or {})}
+        if seen:  # the last look: what the end rests on
+            why["seen"] = {one.read: one.values for one in seen}
+        tell(f"command.{status}", command, outcome=_outcome(status), data=why)
         journal.record_all(told)
 
 

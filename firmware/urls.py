@@ -11,6 +11,7 @@ from firmware import (
     link_views,
     sequence_views,
     stop_views,
+    timeline_views,
     views,
 )
 
@@ -25,6 +26,7 @@ urlpatterns = [
     path("robots/<slug:slug>/link/reset/", link_views.LinkReset.as_view(), name="robot-link-reset"),
     path("robots/<slug:slug>/link/test/", link_views.LinkTest.as_view(), name="robot-link-test"),
     path("robots/<slug:slug>/commands/", command_views.RobotCommands.as_view(), name="robot-commands"),
+    path("robots/<slug:slug>/timeline/", timeline_views.Timeline.as_view(), name="robot-timeline"),
     path("robots/<slug:slug>/sequences/", sequence_views.RobotSequences.as_view(), name="robot-sequences"),
     path("sequences/<int:pk>/", sequence_views.SequenceDetail.as_view(), name="sequence"),
     path("sequences/<int:pk>/cancel/", sequence_views.SequenceCancel.as_view(), name="sequence-cancel"),

@@ -59,6 +59,6 @@ def events(after: int, *, up_to: int | None = None, limit: int = REPLAY_LIMIT) -
     made = []
     for row in journal.as_dicts(rows):
         topics = ["journal"] + ([f"robot.{row['robot']}"] if row["robot"] else [])
-        shown: dict[str, Any] = {key: value for key, value in row.items() if key != "address"}
+        shown: dict[str, Any] = {key: value for key, value in row.items() if key not in journal.APART}
         made.append((row["id"], topics, frame("event", **clean_all(shown), topics=topics)))
     return made

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from accounts import journal, permissions
-from accounts.models import JournalEntry, User
+from accounts.models import User
 from firmware import profile, state
 from firmware.language.actions import Command as CommandSpec
 from firmware.language.actions import Param
@@ -63,7 +63,7 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
     permissions.require(context["person"], "robot.view", shown)
     spec = profile.load_or_unusable(shown.profile)
     commands = Command.objects.filter(robot=shown).select_related("robot", "requested_by")[:LAST_COMMANDS]
-    story = JournalEntry.objects.filter(robot=slug).order_by("-pk")[:LAST_EVENTS]
+    story = list(journal.of_robot(slug)[:LAST_EVENTS])
     context |= {"robot": shown, "profile": spec}
     context["boot"] |= {
         "robot": state.document(shown, shown.state, timezone.now()),
@@ -86,7 +86,10 @@ def robot(request: HttpRequest, slug: str) -> HttpResponse:
             for name, command in spec.commands.items()
         },
         "last_commands": [state.command_shape(command) for command in commands],
-        "story": [{key: value for key, value in row.items() if key != "address"} for row in journal.as_dicts(story)],
+        "story": journal.told(story),
+        "story_page": LAST_EVENTS,
+        "story_to": max((row.pk for row in story), default=None),
+        "audits": "journal.view" in context["rights"],
     }
     return render(request, "realtime/robot.html", context)
 

@@ -8,14 +8,14 @@ import { banner, start } from "./page.js";
 import { Rail } from "./rail.js";
 import { approvalForm } from "./approve.js";
 import { resolveForm } from "./resolve.js";
-import { commandWords, tell } from "./story.js";
+import { commandWords } from "./story.js";
 import { JogForm } from "./jog.js";
 import { Sequence } from "./sequence.js";
+import { Timeline } from "./timeline.js";
 import * as truth from "./truth.js";
 
 const RENDER_EVERY_MS = 500;
 const MOST_COMMANDS = 10;
-const MOST_EVENTS = 200;
 const ASK_AGAIN_MS = 2_000;
 const boot = data("boot");
 const slug = boot.robot.robot;
@@ -25,12 +25,13 @@ const by = (id) => document.getElementById(id);
 /** @type {import("./truth.js").RobotDocument} */
 let doc = boot.robot;
 let rights = new Set(boot.rights);
-const { live, stops } = start({ topics: [topic], resumeFrom: boot.story[0]?.id ?? null });
+const { live, stops } = start({ topics: [topic], resumeFrom: boot.story_to });
 const commands = new Commands(boot.last_commands, MOST_COMMANDS);
 const sequence = new Sequence(slug, render);
 const forms = Object.entries(boot.commands).map(([name, spec]) => new (spec.hold ? JogForm : CommandForm)(slug, name, spec, commands, render, sequence));
 const reset = new ResetForm(slug, render);
 const control = new Control(slug, boot.user, render);
+const timeline = new Timeline(slug, boot.story, { audits: boot.audits, page: boot.story_page });
 const rail = doc.rail_m ? new Rail(by("rail"), doc.rail_m, { lanes: 1 }) : null;
 
 by("link-reset").addEventListener("click", askAgain);
@@ -49,7 +50,7 @@ live.on("rights", (given) => {
 });
 live.on("event", (row) => {
   if (row.robot !== slug) return;
-  addToStory(row);
+  timeline.hear(row);
   if (row.verb.startsWith("sequence.")) sequence.hear(row);
   if (row.verb.startsWith("command.")) {
     const id = commands.hear(row);
@@ -243,23 +244,6 @@ function resolved(row) {
   render();
 }
 
-// --- story -----------------------------------------------------------------------------------------------------------
-/** @param {import("./story.js").Row} row */
-function addToStory(row, first = true) {
-  const list = by("story");
-  if (list.querySelector(`[data-id="${row.id}"]`)) return;
-  const { words, detail, level, shape } = tell(row);
-  const when = make("time", { datetime: row.at, title: truth.absolute(row.at) }, truth.clock(row.at));
-  const what = make("p", { class: `is-${level}` }, shape ? make("span", { class: "shape" }, `${shape} `) : "", words);
-  const who = row.actor && row.actor !== "system" ? make("span", { class: "quiet" }, ` ${row.actor}`) : "";
-  what.append(who);
-  const item = make("li", { "data-id": row.id, "data-verb": row.verb }, when, make("div", {}, what, detail ? make("p", { class: "quiet small" }, detail) : ""));
-  if (first) list.prepend(item);
-  else list.append(item);
-  while (list.children.length > MOST_EVENTS) list.lastChild.remove();
-  by("story-empty").hidden = true;
-}
-
 function render() {
   const now = live.serverNow();
   renderState(now);
@@ -275,8 +259,6 @@ function begin() {
   by("commands").append(...forms.map((form) => form.element));
   if (rail) by("rail").setAttribute("aria-label", `Where ${slug} is on its rail; the table says the same in words.`);
   else by("rail").remove();
-  for (const row of boot.story) addToStory(row, false);
-  by("story-empty").hidden = boot.story.length > 0;
   render();
   if (location.hash === "#reset" && !reset.opener.disabled) reset.open(true);
   setInterval(render, RENDER_EVERY_MS);
