@@ -5,6 +5,7 @@
  *            reason: string, data: Object}} Row
  * @typedef {{words: string, detail: string, level: "normal"|"warning"|"critical"|"nolink"}} Told
  */
+import { PEOPLE, told } from "./story_people.js";
 import { quantity } from "./truth.js";
 
 const UNITS = { _m: "m", _mps: "m/s", _mps2: "m/s²", _s: "s", _percent: "%" };
@@ -65,13 +66,12 @@ const WORDS = {
   "breaker.probed": (row) => told(`Probe ${row.data.probes}: no answer`, row.data.error, "nolink"),
   "breaker.closed": (row) => told(row.data.probes ? `Circuit breaker closed after ${row.data.probes} failed probe${row.data.probes === 1 ? "" : "s"}` : "Circuit breaker closed", row.reason),
   "breaker.reset": (row) => told("Circuit breaker reset, it was closed", row.reason),
+  ...PEOPLE,
   "link.abandoned": (row) => told("A request was given up unanswered", row.reason, "warning"),
 };
 
-/** @returns {Told} */
-function told(words, detail = "", level = "normal") {
-  return { words, detail: detail ?? "", level };
-}
+/** What a search may offer. */
+export const VERBS = Object.keys(WORDS).sort();
 
 /** A row in words. What has none of its own is told by its verb. @param {Row} row @returns {Told & {shape: string}} */
 export function tell(row) {
