@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import ProtectedError
 
-from accounts import permissions, roles
+from accounts import journal, permissions, roles
 from accounts.models import Role, User
 from robotctl.problems import Problem
 
@@ -87,7 +87,10 @@ def import_table(rows: Iterable[dict[str, Any]]) -> None:
                 raise Problem(400, "invalid", words, errors={f"roles.{name}.parent": [words]})
             Role.objects.get_or_create(pk=name, defaults={"title": row["title"]})
         for name, row in wanted.items():
-            Role.objects.filter(pk=name).update(parent=row["parent"])
+            before = Role.objects.values_list("parent_id", flat=True).get(pk=name)
+            if before != row["parent"]:  # no signal tells of it
+                Role.objects.filter(pk=name).update(parent=row["parent"])
+                journal.record("role.changed", name, data={"changes": {"parent": [before, row["parent"]]}})
         for name, row in wanted.items():
             role = Role.objects.get(pk=name)
             role.title, role.permissions, role.mfa_required = row["title"], row["permissions"], row["mfa_required"]

@@ -55,7 +55,7 @@ class Timeline(APIView):
         robot_or_404(request, slug)
         unknown = sorted(set(request.query_params) - set(TimelineQuery().fields) - {"format"})
         if unknown:
-            raise serializers.ValidationError({name: "There is no such filter." for name in unknown})
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such filter."))
         asked = TimelineQuery(data=request.query_params)
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data

@@ -144,6 +144,8 @@ def test_roles_that_change_places_are_imported(api: Any) -> None:
     rows["ra"]["parent"], rows["rb"]["parent"] = "rb", None
     assert api("ada").put(f"{URL}matrix/", {"roles": [rows["ra"], rows["rb"]]}).status_code == 200
     assert Role.objects.get(pk="ra").parent_id == "rb"
+    told = JournalEntry.objects.filter(verb="role.changed", target="ra").latest("pk")
+    assert told.data["changes"]["parent"] == [None, "rb"]
     rows["rb"]["parent"] = "ra"
     assert api("ada").put(f"{URL}matrix/", {"roles": list(rows.values())}).status_code == 400
     assert Role.objects.get(pk="rb").parent_id is None
