@@ -106,6 +106,21 @@ def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(api: Any) -> 
     assert guess(api, "alice", PASSWORD, address="10.9.9.9").status_code == 429
 
 
+def test_any_text_in_the_header_of_a_trusted_proxy_is_counted_at_a_valid_address(api: Any, settings: Any) -> None:
+    import dataclasses
+    import ipaddress
+
+    settings.ENV = dataclasses.replace(settings.ENV, trusted_proxies=[ipaddress.ip_network("10.0.0.0/8")])
+    for number, given in enumerate(
+        ("unknown", "1.2.3.4:5", "[2001:db8::1]:443", "fe80::1%eth0", "x" * 300, "1.2.3.4, %")
+    ):
+        body = {"username": f"name-{number}", "password": "x"}
+        headers = {"X-Forwarded-For": given}
+        assert api(None).post(LOGIN, body, format="json", REMOTE_ADDR="10.9.9.9", headers=headers).status_code == 401
+    counted = set(AccessAttempt.objects.values_list("ip_address", flat=True))
+    assert counted == {"10.9.9.9", "1.2.3.4", "2001:db8::1", "fe80::1"}
+
+
 def test_a_sign_in_at_an_address_does_not_buy_it_more_guesses_at_other_names(api: Any) -> None:
     guess(api, "bob", times=5)
     assert guess(api, "alice", PASSWORD).status_code == 200
