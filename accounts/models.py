@@ -18,6 +18,7 @@ from knox.models import AbstractAuthToken, AuthTokenManager
 
 from accounts import names, roles
 from accounts.factor_models import Authenticator as Authenticator
+from accounts.guess_models import Guess as Guess
 from accounts.session_models import SignIn as SignIn
 
 

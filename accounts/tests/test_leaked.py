@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
@@ -53,7 +54,12 @@ def test_a_list_of_many_gigabytes_is_looked_up_in_few_small_reads(
     path = written(tmp_path / "list.txt", lines_with(200_000, LEAKED))
     reads: list[int] = []
     pread = os.pread
-    monkeypatch.setattr(leaked.os, "pread", lambda *of: reads.append(of[1]) or pread(*of))
+
+    def counting(descriptor: int, length: int, at: int) -> bytes:
+        reads.append(length)
+        return pread(descriptor, length, at)
+
+    monkeypatch.setattr(os, "pread", counting)
     assert leaked.is_in(LEAKED, path)
     assert len(reads) <= 30
     assert sum(reads) < 8_000
@@ -78,7 +84,7 @@ def test_a_file_that_is_no_such_list_stops_the_start(settings: Any, tmp_path: Pa
 
 def test_a_file_that_is_not_there_stops_the_start(settings: Any, tmp_path: Path) -> None:
     path = tmp_path / "nothing"
-    with pytest.raises(environment.ImproperlyConfigured, match="ROBOTCTL_BREACHED_PASSWORDS"):
+    with pytest.raises(ImproperlyConfigured, match="ROBOTCTL_BREACHED_PASSWORDS"):
         environment.read({"ROBOTCTL_BREACHED_PASSWORDS": str(path), "ROBOTCTL_VAR": str(tmp_path)})
     settings.BREACHED_PASSWORDS = path
     with pytest.raises(SystemCheckError, match="cannot be read"):
