@@ -24,12 +24,12 @@ class FactorCode(StrictSerializer):
     otp = serializers.CharField(max_length=16)
 
 
+class FactorBegin(StrictSerializer):
+    password = serializers.CharField(max_length=1024, trim_whitespace=False, help_text="The one that you have now.")
+
+
 class FactorOff(FactorCode):
     password = serializers.CharField(max_length=1024, trim_whitespace=False)
-
-
-class RecoveryCodes(serializers.Serializer[Any]):
-    recovery_codes = serializers.ListField(child=serializers.CharField())
 
 
 class SessionRow(serializers.Serializer[Any]):
@@ -47,6 +47,11 @@ class SessionRow(serializers.Serializer[Any]):
 class Ended(serializers.Serializer[Any]):
     sessions = serializers.IntegerField()
     tokens = serializers.IntegerField()
+
+
+class RecoveryCodes(serializers.Serializer[Any]):
+    recovery_codes = serializers.ListField(child=serializers.CharField())
+    ended = Ended(help_text="What else one was signed in with: without the factor.")
 
 
 class Unlock(StrictSerializer):

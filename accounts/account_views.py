@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from accounts import journal, passwords, permissions, second_factor, sessions, sign_in
 from accounts.account_serializers import (
     Ended,
+    FactorBegin,
     FactorCode,
     FactorOff,
     FactorSecret,
@@ -57,7 +58,7 @@ class Password(APIView):
 
 
 class Factor(APIView):
-    """The second factor. POST begins setting one up; it counts when `confirm/` gets a code. DELETE turns it off."""
+    """The second factor. POST, with the password, begins setting one up; it counts when `confirm/` gets a code. DELETE turns it off."""
 
     @extend_schema(responses=FactorStatus)
     def get(self, request: Request) -> Response:
@@ -71,10 +72,13 @@ class Factor(APIView):
         }
         return Response(body)
 
-    @extend_schema(request=None, responses=FactorSecret)
+    @extend_schema(request=FactorBegin, responses=FactorSecret)
     def post(self, request: Request) -> Response:
         user = _person(request)
         _require_off(user)
+        given = FactorBegin(data=request.data)
+        given.is_valid(raise_exception=True)
+        _require_password(request, user, given.validated_data["password"])
         device = second_factor.begin(user)
         drawn = segno.make(device.config_url, error="m").svg_inline(scale=4, dark="#000", light="#fff")
         return Response({"secret": device.secret, "uri": device.config_url, "qr_svg": drawn})
@@ -84,8 +88,7 @@ class Factor(APIView):
         user = _person(request)
         given = FactorOff(data=request.data)
         given.is_valid(raise_exception=True)
-        if not sign_in.password_is(request, user, given.validated_data["password"]):
-            raise serializers.ValidationError({"password": WRONG_PASSWORD})
+        _require_password(request, user, given.validated_data["password"])
         try:
             sign_in.require_code(request, user, given.validated_data["otp"])
         except sign_in.Refused as refused:
@@ -95,7 +98,10 @@ class Factor(APIView):
 
 
 class FactorConfirm(APIView):
-    """A code shows that the app is set up right. Answers with the recovery codes: this once."""
+    """A code shows that the app is set up right. Answers with the recovery codes: this once.
+
+    Ends the person's other sessions, API tokens and sockets: they were let in without it.
+    """
 
     @extend_schema(request=FactorCode, responses=RecoveryCodes)
     def post(self, request: Request) -> Response:
@@ -103,12 +109,15 @@ class FactorConfirm(APIView):
         _require_off(user)
         given = FactorCode(data=request.data)
         given.is_valid(raise_exception=True)
-        codes = second_factor.confirm(user, given.validated_data["otp"])
-        if codes is None:
+        kept = request.auth.digest if isinstance(request.auth, ApiToken) else ""
+        done = second_factor.confirm(
+            user, given.validated_data["otp"], keep_session=_session_key(request), keep_token=kept
+        )
+        if done is None:
             raise serializers.ValidationError(
                 {"otp": "This is not the code that your app should show. Begin anew if need be."}
             )
-        return Response({"recovery_codes": codes})
+        return Response({"recovery_codes": done.recovery_codes, "ended": done.ended})
 
 
 class Sessions(APIView):
@@ -165,6 +174,12 @@ def _person(request: Request) -> User:
     if isinstance(token, ApiToken) and not token.by_sign_in:
         raise PermissionDenied("A token that was made does nothing about the account.")
     return request.user
+
+
+def _require_password(request: Request, user: User, password: str) -> None:
+    """Raises 400 when it is not the person's password; guesses count for the lockout."""
+    if not sign_in.password_is(request, user, password):
+        raise serializers.ValidationError({"password": WRONG_PASSWORD})
 
 
 def _require_off(user: User) -> None:

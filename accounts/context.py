@@ -4,6 +4,7 @@ Threads that go on with a request's work run in a copy of its context (`contextv
 """
 
 import ipaddress
+import re
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ class Origin:
     actor_name: str = ""
 
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 SYSTEM = Origin()
 _current: ContextVar[Origin] = ContextVar("origin", default=SYSTEM)
 
@@ -44,18 +46,39 @@ def enter(*, request_id: str = "", address: str = "", user_agent: str = "") -> O
     return origin
 
 
-def _trusted(address: str) -> bool:
+BRACKETED = re.compile(r"\[([^\]]*)\](?::\d{1,5})?")
+WITH_PORT = re.compile(r"([\d.]+):\d{1,5}")
+
+
+def _parsed(hop: str) -> Address | None:
+    """The address in `1.2.3.4`, `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]:80`, `fe80::1%eth0`; None: there is none in it.
+
+    Without the zone, which means nothing elsewhere and which PostgreSQL's `inet` refuses; IPv4 within IPv6 is IPv4.
+    """
+    found = BRACKETED.fullmatch(hop) or WITH_PORT.fullmatch(hop)
     try:
-        parsed = ipaddress.ip_address(address)
+        address = ipaddress.ip_address((found[1] if found else hop).partition("%")[0])
     except ValueError:
-        return False
-    return any(parsed in network for network in settings.ENV.trusted_proxies)
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _trusted(address: Address) -> bool:
+    return any(address in network for network in settings.ENV.trusted_proxies)
 
 
 def client_address(remote: str, forwarded_for: str) -> str:
-    """The client's address. `X-Forwarded-For` is believed only as far as trusted proxies wrote it."""
-    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    address = remote
-    while hops and _trusted(address):
-        address = hops.pop()
-    return address[:45]
+    """The client's address, always a valid one; empty where there is none (a Unix socket).
+
+    `X-Forwarded-For` is believed only as far as trusted proxies wrote it. Of what is no address nothing is believed: then it is
+    the last address before it that counts.
+    """
+    address = _parsed(remote)
+    for hop in reversed([hop.strip() for hop in forwarded_for.split(",") if hop.strip()]):
+        if address is None or not _trusted(address):
+            break
+        before = _parsed(hop)
+        if before is None:
+            break
+        address = before
+    return "" if address is None else str(address)

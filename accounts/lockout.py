@@ -5,26 +5,33 @@ are counted as keyed hashes, because people type passwords there, and whether or
 """
 
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.contrib.auth.signals import user_login_failed
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts import context, journal
-from accounts.models import User
+from accounts.models import Guess, User
 
 NAME_LIMIT = 5
 ADDRESS_LIMIT = 20  # a hall may have one address
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 REMEMBERED = timedelta(days=1)
+LONGEST_GUESS = timedelta(seconds=30)  # comparing a password takes a tenth of a second
+PATIENCE_S = 60.0
+ASKS_EVERY_S = 0.03
+LOCKS = 0x10C  # PostgreSQL's advisory locks of two numbers; the journal's has one
 _turns = [threading.Lock() for _ in range(64)]
 
 
@@ -36,16 +43,74 @@ def wait_after(failures: int, limit: int) -> timedelta:
     return min(FIRST_WAIT * doublings, LONGEST_WAIT)
 
 
-def wait_s(name: str) -> int:
-    """How long `name` has to wait at this address before it is asked again; 0: not at all."""
+class LockedOut(Exception):
+    """`wait_s`: how long before the name is asked again at this address."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
+
+
+@contextmanager
+def turn(name: str) -> Iterator[None]:
+    """Held while a password or a code is compared. Raises LockedOut.
+
+    Of many guesses at once, in whatever processes, no more are looked at than the limits leave: the others wait until those are
+    over, and then are looked at or locked out. Who gives the right password many times at once only waits. No transaction is open
+    meanwhile, and a guess whose process has died is forgotten after `LONGEST_GUESS`.
+    """
+    hashed, address = counted(name), _address()
+    with _turns[
+        _number(hashed) % len(_turns)
+    ]:  # in this process one after the other: the database is asked by one of them
+        guess = _begin(hashed, address)
+        try:
+            yield
+        finally:
+            Guess.objects.filter(pk=guess.pk).delete()  # after the failure, if it was one, is counted
+
+
+def _begin(hashed: str, address: str) -> Guess:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        # Most waiting is done by reading: a transaction that may write keeps SQLite's other writers out.
+        if _room(hashed, address):
+            with transaction.atomic():
+                _one_at_a_time(hashed, address)
+                if _room(hashed, address):
+                    return Guess.objects.create(counted=hashed, address=address)
+        if time.monotonic() > give_up_at:
+            raise LockedOut(1)
+        time.sleep(ASKS_EVERY_S)
+
+
+def _room(hashed: str, address: str) -> bool:
+    """Whether one more guess may be looked at now. Raises LockedOut.
+
+    Guesses under way are read before failures: one that fails in between is seen twice, never not at all.
+    """
     now = timezone.now()
-    ends = [until for until, _, _ in _locks(counted(name), _address(), now)]
-    return max((int((until - now).total_seconds()) + 1 for until in ends), default=0)
+    under_way = Guess.objects.filter(at__gt=now - LONGEST_GUESS)
+    at_name, at_address = under_way.filter(counted=hashed).count(), under_way.filter(address=address).count()
+    seen = _seen(hashed, address, now)
+    waits = [until for until, _, _ in _locks(seen, now)]
+    if waits:
+        raise LockedOut(max(int((until - now).total_seconds()) + 1 for until in waits))
+    busy = {"user name": at_name, "address": at_address}
+    return all(busy[what] < max(1, limit - failures) for what, limit, failures, _ in seen)
 
 
-def turn(name: str) -> threading.Lock:
-    """Held while a password or a code is compared: of many guesses at once, each knows of those before it (in this process)."""
-    return _turns[int(counted(name)[:8], 16) % len(_turns)]
+def _one_at_a_time(hashed: str, address: str) -> None:
+    """Until the transaction ends no other process decides about this name or address. SQLite has one writer by nature."""
+    Guess.objects.filter(at__lt=timezone.now() - LONGEST_GUESS).delete()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for key in sorted({_number(hashed), _number(counted(address))}):
+                cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCKS, key])
+
+
+def _number(hashed: str) -> int:
+    return int(hashed[:7], 16)
 
 
 def failed(request: Any, name: str) -> None:
@@ -92,8 +157,8 @@ def _delete(**which: str) -> int:
     return int(failures)
 
 
-def _locks(hashed: str, address: str, now: datetime) -> list[tuple[datetime, int, str]]:
-    """The locks that hold: until when, after how many failures, of what."""
+def _seen(hashed: str, address: str, now: datetime) -> list[tuple[str, int, int, datetime]]:
+    """What is counted, for the name and the address: (of what, limit, failures, the last one)."""
     found = []
     recent = AccessAttempt.objects.filter(attempt_time__gt=now - REMEMBERED)
     kinds = [("user name", NAME_LIMIT, recent.filter(username=hashed))]
@@ -101,17 +166,25 @@ def _locks(hashed: str, address: str, now: datetime) -> list[tuple[datetime, int
         kinds.append(("address", ADDRESS_LIMIT, recent.filter(ip_address=address)))
     for what, limit, rows in kinds:
         seen = rows.aggregate(failures=Sum("failures_since_start"), last=Max("attempt_time"))
-        failures = seen["failures"] or 0
-        if failures >= limit and (until := seen["last"] + wait_after(failures, limit)) > now:
-            found.append((until, failures, what))
+        found.append((what, limit, seen["failures"] or 0, seen["last"] or now))
     return found
+
+
+def _locks(seen: list[tuple[str, int, int, datetime]], now: datetime) -> list[tuple[datetime, int, str]]:
+    """The locks that hold: until when, after how many failures, of what."""
+    at_limit = [
+        one for one in seen if one[2] >= one[1]
+    ]  # a failure below it may be newer than `now`, and locks nothing
+    waits = [(last + wait_after(failures, limit), failures, what) for what, limit, failures, last in at_limit]
+    return [(until, failures, what) for until, failures, what in waits if until > now]
 
 
 class LockoutHandler(AxesDatabaseHandler):
     """Axes' counting in the database, with waits that grow."""
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
-        return bool(_locks(counted_name(request, credentials), _address(), timezone.now()))
+        now = timezone.now()
+        return bool(_locks(_seen(counted_name(request, credentials), _address(), now), now))
 
     def user_login_failed(
         self, sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
@@ -121,8 +194,8 @@ class LockoutHandler(AxesDatabaseHandler):
             return
         with transaction.atomic():
             super().user_login_failed(sender, credentials, request, **kwargs)
-            name = str(credentials.get("username", ""))
-            for until, failures, what in _locks(counted(name), _address(), timezone.now()):
+            name, now = str(credentials.get("username", "")), timezone.now()
+            for until, failures, what in _locks(_seen(counted(name), _address(), now), now):
                 journal.record(
                     "auth.locked_out",
                     person=known(name) if what == "user name" else None,

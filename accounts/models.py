@@ -16,8 +16,9 @@ from django.db.models import Q
 from django.utils import timezone
 from knox.models import AbstractAuthToken, AuthTokenManager
 
-from accounts import roles
+from accounts import names, roles
 from accounts.factor_models import Authenticator as Authenticator
+from accounts.guess_models import Guess as Guess
 from accounts.journal_models import JournalArchive as JournalArchive
 from accounts.journal_models import JournalCheck as JournalCheck
 from accounts.journal_models import JournalEntry as JournalEntry
@@ -99,6 +100,12 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no 
         """Whoever sets a password, it is dated, and the duty to change it is done. An administrator lays it on anew."""
         super().set_password(raw_password)
         self.password_changed_at, self.must_change_password = timezone.now(), False
+
+    def clean(self) -> None:
+        """A name is looked at when it is given: whoever has one keeps it."""
+        super().clean()  # normalises it
+        if not type(self).objects.filter(pk=self.pk, username=self.username).exists():
+            names.check(self.username, type(self).objects.exclude(pk=self.pk).values_list("username", flat=True))
 
     @property
     def may_enter_admin(self) -> bool:

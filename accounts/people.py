@@ -8,12 +8,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import journal, passwords, permissions, role_changes, roles, second_factor, sessions
+from accounts import journal, names, passwords, permissions, role_changes, roles, second_factor, sessions
 from accounts.models import Grant, JournalOrigin, Role, User, WsTicket
 from robotctl.problems import Problem
 
-FORGOTTEN = "deleted-"
-RESERVED = frozenset({"system", "export", "import", ".", ".."})  # the journal's and the addresses' own
 DETAILS = ("email", "first_name", "last_name")
 CHANGEABLE = (*DETAILS, "is_active", "must_change_password")
 
@@ -81,7 +79,7 @@ def _require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
 
 
 def is_forgotten(user: User) -> bool:
-    return user.username.startswith(FORGOTTEN)
+    return user.username.startswith(names.FORGOTTEN)
 
 
 def change_details(user: User, wanted: dict[str, Any]) -> User:
@@ -114,7 +112,7 @@ def forget(user: User, by: User, *, reason: str) -> None:
         raise Problem(409, "yourself", "You cannot delete yourself; somebody else must.")
     with role_changes.changing():
         require_may_manage(by, user)
-        old, new = user.username, f"{FORGOTTEN}{user.pk}"
+        old, new = user.username, f"{names.FORGOTTEN}{user.pk}"
         for given in Grant.objects.filter(user=user):
             permissions.withdraw(given)
         sessions.end_all(user)
@@ -143,10 +141,7 @@ def _give_role(user: User, name: str, by: User) -> None:
 
 
 def _checked(user: User) -> None:
-    folded = User.objects.filter(username__iexact=user.username).exclude(pk=user.pk)
-    if user.username.lower() in RESERVED or user.username.startswith(FORGOTTEN) or folded.exists():
-        words = "This name is reserved, or somebody has it already, perhaps in other letters."
-        raise Problem(400, "invalid", words, errors={"username": [words]})
+    """Raises Problem 400 in the words of the model."""
     try:
         user.full_clean(exclude=["password"])
     except ValidationError as error:

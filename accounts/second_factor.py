@@ -2,12 +2,13 @@
 
 import secrets
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 from django.utils.crypto import salted_hmac
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 
-from accounts import journal, permissions
+from accounts import journal, permissions, sessions
 from accounts.factor_models import SECRET_BYTES, Authenticator, seal
 from accounts.models import User
 
@@ -35,8 +36,16 @@ def begin(user: User) -> Authenticator:
     return made
 
 
-def confirm(user: User, otp: str) -> list[str] | None:
-    """The app is set up right: from now on it is asked for. Returns the recovery codes, to be shown once; None: wrong code."""
+class SetUp(NamedTuple):
+    recovery_codes: list[str]  # to be shown once
+    ended: dict[str, int]  # {"sessions", "tokens"}
+
+
+def confirm(user: User, otp: str, *, keep_session: str = "", keep_token: str = "") -> SetUp | None:
+    """The app is set up right: from now on it is asked for. None: wrong code.
+
+    Whatever else the person is signed in with was let in without it, and ends; the session or token that confirms goes on.
+    """
     with transaction.atomic():
         device = Authenticator.objects.select_for_update().filter(user=user, confirmed=False).first()
         if device is None or not device.verify_token(_plain(otp)):
@@ -44,8 +53,10 @@ def confirm(user: User, otp: str) -> list[str] | None:
         device.confirmed = True
         device.save(update_fields=["confirmed"])
         codes = _new_recovery_codes(user)
-        journal.record("auth.factor_set_up", person=user)
-    return codes
+        ended = sessions.end_all(user, keep_session=keep_session, keep_token=keep_token)
+        counts = {"sessions": ended["sessions"], "api": ended["tokens"]}
+        journal.record("auth.factor_set_up", person=user, data=counts)
+    return SetUp(codes, ended)
 
 
 def verify(user: User, otp: str) -> bool:

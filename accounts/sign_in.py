@@ -1,5 +1,7 @@
 """Getting in: user name, password, and the code of a second factor. One way for the API and the page."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
@@ -27,17 +29,20 @@ class Refused(Problem):
             self.wait = wait
 
 
-def require_unlocked(name: str) -> None:
+@contextmanager
+def _turn(name: str) -> Iterator[None]:
     """Raises Refused during a lockout: in the same words whether or not somebody has that name."""
-    wait = lockout.wait_s(name)
-    if wait:
-        raise Refused("locked_out", f"Too many failed attempts. Try again in {_words(wait)}.", wait=wait)
+    try:
+        with lockout.turn(name):
+            yield
+    except lockout.LockedOut as locked:
+        wait = locked.wait_s
+        raise Refused("locked_out", f"Too many failed attempts. Try again in {_words(wait)}.", wait=wait) from locked
 
 
 def enter(request: HttpRequest | Request, *, username: str, password: str, otp: str = "") -> User:
     """Who signs in with these. Raises Refused; a wrong password and a wrong code count for the lockout."""
-    with lockout.turn(username):
-        require_unlocked(username)
+    with _turn(username):
         user = authenticate(request, username=username, password=password)
         if not isinstance(user, User):
             raise Refused("authentication_failed", "Wrong user name or password.")
@@ -57,8 +62,7 @@ def require_code(request: HttpRequest | Request, user: User, otp: str) -> None:
 
 def password_is(request: HttpRequest | Request, user: User, password: str) -> bool:
     """Whether it is `user`'s password; for who is signed in. Guesses count, and are locked out (raises Refused)."""
-    with lockout.turn(user.username):
-        require_unlocked(user.username)
+    with _turn(user.username):
         if user.check_password(password):
             return True
         lockout.failed(request, user.username)

@@ -4,27 +4,24 @@ import asyncio
 import contextlib
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
-from django.http.request import validate_host
 from django.utils import timezone
 
 from accounts import entry, permissions
 from accounts.authentication import session_locks_in_s, session_user, token_user
 from accounts.journal import iso
 from accounts.models import User, WsTicket
-from realtime import hub, protocol, snapshot
+from realtime import hub, origin, protocol, snapshot
 from realtime.hub import in_database
 from realtime.protocol import BadMessage, Ping, Subscribe, Unsubscribe, frame
 
 MOST_ERRORS = 20
-SHORTHANDS = {"fleet": "tile", "alerts": "alert"}
+SHORTHANDS = {"fleet": ("tile", "robot.view"), "alerts": ("alert", "alerts.view")}
 BY_RIGHT = {"fleet": "fleet.view", "alerts": "alerts.view", "monitoring": "monitoring.view", "journal": "journal.view"}
-
-
 LOCK_ASKED_EVERY_S = 5.0
 
 
@@ -103,7 +100,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             headers = dict(self.scope.get("headers", []))
             if b"origin" not in headers:
                 return protocol.NOT_SIGNED_IN  # no browser: programs use a ticket
-            if not _same_origin(headers):
+            if not origin.is_ours(self.scope.get("scheme", ""), headers):
                 return protocol.WITHDRAWN
             self.session_key = _session_cookie(headers)
         self.user, code = await in_database(self._look_up)
@@ -144,7 +141,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         before = set(client.topics)
         allowed, rights = await self._may(self.asked)
-        asked = [topic for topic in self.asked if topic in allowed or topic in SHORTHANDS]
+        asked = _taken(self.asked, allowed)
         if allowed == before and asked == self.asked and rights == self.rights:
             return
         self.asked, self.rights = asked, rights
@@ -200,14 +197,16 @@ class LiveConsumer(AsyncWebsocketConsumer):
         allowed: set[str] = set()
         locked_in_s = session_locks_in_s(self.session_key)
         locked = locked_in_s <= 0
+        heard = snapshot.fleet(self.user, "alerts.view") if any(one.startswith("alert.") for one in topics) else []
         for topic in topics:
             kind, _, slug = topic.partition(".")
             if kind in BY_RIGHT and not slug and not locked and permissions.may(self.user, BY_RIGHT[kind]):
                 allowed.add(kind)
-                if kind in SHORTHANDS:
-                    allowed |= {f"{SHORTHANDS[kind]}.{one}" for one in snapshot.fleet(self.user)}
-            elif kind == "fleet" and not slug:
-                allowed |= {f"tile.{one}" for one in snapshot.fleet(self.user)}
+            if kind in SHORTHANDS and not slug:
+                one_of, needs = SHORTHANDS[kind]
+                allowed |= {f"{one_of}.{one}" for one in snapshot.fleet(self.user, needs)}
+            elif kind == "alert" and slug not in heard:
+                continue
             elif kind in ("robot", "tile", "alert") and slug and (held := snapshot.robot_rights(self.user, slug)):
                 allowed.add(topic)
                 rights[topic] = held
@@ -225,7 +224,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _join(self, message: Subscribe, asked: list[str]) -> None:
         assert self.client is not None
         allowed, rights = await self._may(asked)
-        self.asked, self.rights = [topic for topic in asked if topic in allowed or topic in SHORTHANDS], rights
+        self.asked, self.rights = _taken(asked, allowed), rights
         new = allowed - self.client.topics
         self.client.hold_events()
         try:
@@ -285,11 +284,10 @@ class NowhereConsumer(AsyncWebsocketConsumer):
         await self.close(protocol.NOWHERE)
 
 
-def _same_origin(headers: dict[bytes, bytes]) -> bool:
-    """A browser tells where the page came from; it must be one of our hosts, and the very host that is asked."""
-    host = urlsplit(headers[b"origin"].decode("latin-1"))
-    asked = headers.get(b"host", b"").decode("latin-1")
-    return host.netloc == asked and validate_host((host.hostname or "").lower(), settings.ALLOWED_HOSTS)
+def _taken(asked: list[str], allowed: set[str]) -> list[str]:
+    """What of `asked` is kept, and asked for again when rights change: `fleet` from everybody, `alerts` from whoever may see some."""
+    some = {kind for kind, (one_of, _) in SHORTHANDS.items() if any(one.startswith(f"{one_of}.") for one in allowed)}
+    return [topic for topic in asked if topic in allowed or topic in some or topic == "fleet"]
 
 
 def _session_cookie(headers: dict[bytes, bytes]) -> str:

@@ -16,9 +16,12 @@ from robotctl.text import clean_all
 IN_SERVICE = Robot.objects.filter(retired_at=None)
 
 
-def fleet(user: User) -> list[str]:
-    """The slugs of the robots this person may see."""
-    return list(permissions.visible(user, IN_SERVICE).values_list("slug", flat=True))
+def fleet(user: User, needs: str = "robot.view") -> list[str]:
+    """The slugs of the robots this person may see, and on which they hold `needs`."""
+    seen = permissions.visible(user, IN_SERVICE.all())
+    return list(
+        (seen if needs == "robot.view" else permissions.visible(user, seen, needs)).values_list("slug", flat=True)
+    )
 
 
 def robot_rights(user: User, slug: str) -> list[str]:

@@ -48,6 +48,7 @@ class Environment:
     demo_robots: int
     lock_after_s: int  # a browser session that nobody touches
     registration: bool  # people may register themselves, as guests
+    breached_passwords: Path | None  # a list of leaked ones, see accounts/leaked.py
 
 
 class Reader:
@@ -89,6 +90,13 @@ class Reader:
                 shown = "an entry" if "KEY" in name else repr(item)  # a key never reaches a message
                 self.problems.append(f"{name}: {shown} is not {what}.")
         return parsed
+
+    def file(self, name: str) -> Path | None:
+        """A file that can be read, if one is named."""
+        path = Path(value).expanduser() if (value := self.text(name, "")) else None
+        if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
+            self.problems.append(f"{name}={value!r}: there is no file that can be read.")
+        return path
 
     def required(self, name: str, why: str) -> None:
         if not self.source.get(name, "").strip():
@@ -189,6 +197,7 @@ def _values(reader: Reader, production: bool) -> dict[str, Any]:
         "asgi_server": reader.choice("ROBOTCTL_ASGI", "daphne", "daphne", "uvicorn"),
         "demo_robots": reader.number("ROBOTCTL_DEMO_ROBOTS", 3, 0, 200),
         "lock_after_s": reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400),
+        "breached_passwords": reader.file("ROBOTCTL_BREACHED_PASSWORDS"),
         "registration": reader.choice("ROBOTCTL_REGISTRATION", "off", "off", "guest") == "guest",
     }
 

@@ -123,7 +123,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "accounts.password_rules.GuessableValidator"},
+    {"NAME": "accounts.leaked.LeakedValidator"},
 ]
+BREACHED_PASSWORDS = ENV.breached_passwords
 PASSWORD_RESET_TIMEOUT = 24 * 3600  # links that set a password
 # Failed sign-ins: counted by axes, judged by accounts.lockout.
 AXES_HANDLER = "accounts.lockout.LockoutHandler"

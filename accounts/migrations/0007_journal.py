@@ -24,7 +24,7 @@ def guard(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0005_out_ranked'),
+        ('accounts', '0006_guesses'),
     ]
 
     operations = [

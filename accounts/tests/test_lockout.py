@@ -1,18 +1,24 @@
 """Lockout: guessing waits, longer each time; nobody who is in is put out, and stop knows nothing of it."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
+from django.db import connection
 from django.db.models import F
 from django.test import Client
+from django.utils import timezone
 
 from accounts import lockout
-from accounts.models import JournalEntry, User
+from accounts.models import Guess, JournalEntry, User
 from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.system import ROOT
 from robotctl.tests.told import about
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +113,21 @@ def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(api: Any) -> 
     assert guess(api, "alice", PASSWORD, address="10.9.9.9").status_code == 429
 
 
+def test_any_text_in_the_header_of_a_trusted_proxy_is_counted_at_a_valid_address(api: Any, settings: Any) -> None:
+    import dataclasses
+    import ipaddress
+
+    settings.ENV = dataclasses.replace(settings.ENV, trusted_proxies=[ipaddress.ip_network("10.0.0.0/8")])
+    for number, given in enumerate(
+        ("unknown", "1.2.3.4:5", "[2001:db8::1]:443", "fe80::1%eth0", "x" * 300, "1.2.3.4, %")
+    ):
+        body = {"username": f"name-{number}", "password": "x"}
+        headers = {"X-Forwarded-For": given}
+        assert api(None).post(LOGIN, body, format="json", REMOTE_ADDR="10.9.9.9", headers=headers).status_code == 401
+    counted = set(AccessAttempt.objects.values_list("ip_address", flat=True))
+    assert counted == {"10.9.9.9", "1.2.3.4", "2001:db8::1", "fe80::1"}
+
+
 def test_a_sign_in_at_an_address_does_not_buy_it_more_guesses_at_other_names(api: Any) -> None:
     guess(api, "bob", times=5)
     assert guess(api, "alice", PASSWORD).status_code == 200
@@ -196,3 +217,90 @@ def test_of_many_guesses_at_once_no_more_are_looked_at_than_one_after_the_other(
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(one, range(24)))
     assert answers.count(401) == lockout.NAME_LIMIT and answers.count(429) == 24 - lockout.NAME_LIMIT
+
+
+GUESSES = """
+import sys, threading
+import django
+django.setup()
+from django.db import connections
+from django.http import HttpRequest
+from accounts import context, sign_in
+
+def guess(number):
+    context.enter(address="10.9.9.9")
+    began.wait()
+    try:
+        sign_in.enter(HttpRequest(), username=sys.argv[2] % number if "%" in sys.argv[2] else sys.argv[2], password=sys.argv[3])
+        told.append("in")
+    except sign_in.Refused as refused:
+        told.append(refused.code)
+    finally:
+        connections.close_all()
+
+told, began = [], threading.Event()
+threads = [threading.Thread(target=guess, args=(number,)) for number in range(int(sys.argv[1]))]
+for one in threads: one.start()
+print("ready", flush=True)
+sys.stdin.readline()
+began.set()
+for one in threads: one.join()
+print(*told, flush=True)
+"""
+
+
+def at_once(processes: int, each: int, name: str, password: str) -> list[str]:
+    """What the guesses of several processes of their own, begun at the same moment, are told."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{database['NAME']}"
+    else:
+        who = f"{database['USER']}:{database['PASSWORD']}@" if database["USER"] else ""
+        url = f"postgres://{who}{database['HOST']}:{database['PORT'] or 5432}/{database['NAME']}"
+    environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "robotctl.settings"}
+    arguments = [sys.executable, "-c", GUESSES, str(each), name, password]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen(arguments, cwd=ROOT, env=environment, **pipes) for _ in range(processes)]
+    for one in running:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in running:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    return [word for one in running for word in one.communicate(timeout=60)[0].split()]
+
+
+def test_of_many_guesses_in_several_processes_no_more_are_compared_than_the_limit(people: Any) -> None:
+    told = at_once(3, 6, "alice", "wrong-horse-1")
+    assert len(told) == 18
+    assert told.count("authentication_failed") == lockout.NAME_LIMIT
+    assert told.count("locked_out") == 18 - lockout.NAME_LIMIT
+    assert not Guess.objects.exists()
+    assert JournalEntry.objects.filter(verb="auth.locked_out").count() == 1
+
+
+def test_of_many_names_guessed_at_once_from_an_address_no_more_are_compared_than_its_limit(people: Any) -> None:
+    told = at_once(2, 14, "name-%s", "wrong-horse-1")
+    assert told.count("authentication_failed") == lockout.ADDRESS_LIMIT
+    assert told.count("locked_out") == 28 - lockout.ADDRESS_LIMIT
+
+
+def test_who_signs_in_rightly_many_times_at_once_is_let_in_each_time(people: Any) -> None:
+    assert at_once(3, 5, "alice", PASSWORD) == ["in"] * 15
+
+
+def test_a_guess_whose_process_died_holds_nobody_up_for_long(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    guess(api, "alice", times=lockout.NAME_LIMIT - 1)
+    left = Guess.objects.create(counted=lockout.counted("alice"), address="127.0.0.1")
+    monkeypatch.setattr(lockout, "PATIENCE_S", 0.1)
+    assert guess(api, "alice", PASSWORD).json()["code"] == "locked_out"  # as long as it may yet fail
+    Guess.objects.filter(pk=left.pk).update(at=timezone.now() - lockout.LONGEST_GUESS)
+    assert guess(api, "alice", PASSWORD).status_code == 200
+    assert not Guess.objects.exists()
+
+
+def test_no_transaction_is_open_while_a_password_is_compared(people: Any) -> None:
+    with lockout.turn("alice"):
+        assert not connection.in_atomic_block
+        assert Guess.objects.count() == 1

@@ -12,7 +12,8 @@ from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import factor_models, role_changes, second_factor
-from accounts.models import Authenticator, JournalEntry, Role, User
+from accounts.authentication import session_user
+from accounts.models import ApiToken, Authenticator, JournalEntry, Role, User, WsTicket
 from robotctl.tests.fixtures import PASSWORD
 from robotctl.tests.told import about
 
@@ -41,8 +42,12 @@ class App:
         return f"{totp.token():06d}"
 
 
+def begin(client: Any, password: str = PASSWORD) -> Any:
+    return client.post(MFA, {"password": password}, format="json")
+
+
 def set_up(client: Any) -> tuple[App, list[str]]:
-    assert client.post(MFA, {}, format="json").status_code == 200
+    assert begin(client).status_code == 200
     app = App(Authenticator.objects.get(confirmed=False).bin_key)
     answer = client.post(f"{MFA}confirm/", {"otp": app.code()}, format="json")
     return app, answer.json()["recovery_codes"]
@@ -54,7 +59,7 @@ def login(api: Any, name: str = "alice", **more: str) -> Any:
 
 def test_setting_it_up_shows_secret_and_codes_once_and_counts_only_when_confirmed(api: Any) -> None:
     alice = api("alice")
-    begun = alice.post(MFA, {}, format="json").json()
+    begun = begin(alice).json()
     assert begun["uri"].startswith("otpauth://totp/robotctl%3Aalice?secret=" + begun["secret"])
     assert begun["qr_svg"].startswith("<svg")
     assert "style=" not in begun["qr_svg"]  # the content security policy would drop it
@@ -63,11 +68,69 @@ def test_setting_it_up_shows_secret_and_codes_once_and_counts_only_when_confirme
     _, codes = set_up(alice)
     assert len(set(codes)) == 10
     assert alice.get(MFA).json()["recovery_codes_left"] == 10
-    assert alice.post(MFA, {}, format="json").json()["code"] == "mfa_enabled"
+    assert begin(alice).json()["code"] == "mfa_enabled"
     assert login(api).json()["code"] == "otp_required"
     assert login(api, "bob").status_code == 200
     verbs = [about(row) for row in JournalEntry.objects.filter(verb="auth.factor_set_up")]
     assert verbs == ["alice"]
+
+
+def test_beginning_asks_for_the_password_and_guesses_count(api: Any) -> None:
+    alice = api("alice")
+    assert list(alice.post(MFA, {}, format="json").json()["errors"]) == ["password"]
+    for _ in range(5):
+        assert begin(alice, "wrong-horse-1").json()["errors"] == {"password": ["This is not your current password."]}
+    assert not Authenticator.objects.exists()
+    assert (begin(alice).status_code, login(api).status_code) == (429, 429)
+    assert alice.get(MFA).status_code == 200  # who is in stays in
+
+
+def signed_in(name: str) -> Client:
+    browser = Client()
+    assert browser.post("/sign-in/", {"username": name, "password": PASSWORD}).status_code == 302
+    return browser
+
+
+def confirm_in(browser: Client) -> Any:
+    """Set it up in a browser."""
+    assert browser.post(MFA, {"password": PASSWORD}, content_type="application/json").status_code == 200
+    app = App(Authenticator.objects.get(confirmed=False).bin_key)
+    return browser.post(f"{MFA}confirm/", {"otp": app.code()}, content_type="application/json")
+
+
+def test_what_was_let_in_without_it_ends_and_where_it_was_set_up_goes_on(api: Any, people: Any) -> None:
+    token, bobs = login(api).json()["token"], api("bob")
+    here, elsewhere = signed_in("alice"), signed_in("alice")
+    _, made = ApiToken.objects.create(people["alice"], name="cell 3", may_stop=True)
+    ticket, _ = WsTicket.issue(people["alice"], session_key=elsewhere.session.session_key)
+    answer = confirm_in(here)
+    assert answer.json()["ended"] == {"sessions": 1, "tokens": 2}
+    assert here.get("/").status_code == 200
+    assert elsewhere.get("/").status_code == 302
+    for one in (token, made):
+        program = api(None)
+        program.credentials(HTTP_AUTHORIZATION=f"Token {one}")
+        assert program.get("/api/v1/auth/me/").status_code == 401
+    redeemed = WsTicket.redeem(ticket)
+    assert redeemed is not None
+    assert session_user(redeemed.session_key) is None
+    assert bobs.get("/api/v1/auth/me/").status_code == 200
+    assert JournalEntry.objects.get(verb="auth.factor_set_up").data == {"sessions": 1, "api": 2}
+
+
+def test_the_token_that_sets_it_up_goes_on(api: Any) -> None:
+    alice, browser = api("alice"), signed_in("alice")
+    set_up(alice)
+    assert alice.get("/api/v1/auth/me/").status_code == 200
+    assert browser.get("/").status_code == 302
+
+
+def test_a_wrong_code_ends_nothing(api: Any) -> None:
+    here, elsewhere = signed_in("alice"), signed_in("alice")
+    here.post(MFA, {"password": PASSWORD}, content_type="application/json")
+    wrong = here.post(f"{MFA}confirm/", {"otp": "000000"}, content_type="application/json")
+    assert wrong.status_code == 400
+    assert elsewhere.get("/").status_code == 200
 
 
 def test_a_stranger_gets_nothing_and_others_see_only_their_own(api: Any) -> None:

@@ -132,3 +132,29 @@ def test_the_unlock_page_leads_back_to_the_robot_and_breaks_no_policy(robot_page
     unlock(robot_page, hasty_web.password)
     expect(robot_page).to_have_url(f"{hasty_web.base_url}/robots/{ROBOT}/")
     expect(robot_page.locator("#lock")).to_be_hidden()
+
+
+def test_an_open_page_of_the_admin_is_covered_with_stop_all_on_it_and_keeps_what_was_typed(
+    page: Page, hasty_web: Console
+) -> None:
+    troubles: list[Any] = []
+    sign_in(page, hasty_web, "admin")
+    page.on("console", lambda message: troubles.append(message.text) if "Security Policy" in message.text else None)
+    page.goto(f"{hasty_web.base_url}/admin/accounts/user/add/")
+    expect(page.locator("#lock")).to_be_hidden()
+    page.locator("#id_username").fill("half-typed")
+    expect(page.locator("#lock")).to_be_visible(timeout=(LOCKS_AFTER_S + 6) * 1_000)
+    expect(page.get_by_label("Password of admin")).to_be_focused()
+    expect(page.locator("#id_username")).to_be_hidden()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('#lock')")
+    page.locator("#lock [data-stop]").click()
+    expect(page.locator("#lock [data-stop-note]")).to_contain_text("confirmed stopped")
+    for robot in hasty_web.system.demo:
+        hasty_web.system.call("engineer", "POST", f"robots/{robot['slug']}/stop/reset/", {"reason": "test"})
+    page.get_by_label("Password of admin").fill(hasty_web.password)
+    page.get_by_role("button", name="Unlock").click()
+    expect(page.locator("#lock")).to_be_hidden()
+    expect(page.locator("#id_username")).to_have_value("half-typed")
+    assert troubles == []

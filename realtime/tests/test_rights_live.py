@@ -48,6 +48,25 @@ def test_a_grant_that_begins_shows_the_robot_by_itself(system: System, guest: st
         assert -0.1 <= time.time() - begins.timestamp() < WITHIN_S
 
 
+def test_alerts_are_for_who_may_see_them_on_some_robot_and_of_those_robots_only(system: System, guest: str) -> None:
+    def ask(line: Any, topic: str) -> bool:
+        line.send(type="subscribe", topics=[topic])
+        return topic in line.wait_for_type("subscribed")["topics"]
+
+    with opened(system, guest) as line:
+        assert not ask(line, "alerts")
+        assert line.wait_for_type("error")["code"] == "not_found"
+        assert not ask(line, "alert.oht-02")
+        given = grant(system, guest)
+        assert ask(line, "alerts")
+        assert ask(line, "alert.oht-02")
+        assert not ask(line, "alert.oht-01")
+        assert system.call("admin", "DELETE", f"robots/oht-02/access/{given}/").status_code == 204
+        assert line.closed(timeout_s=WITHIN_S) == 4403
+    with opened(system, "viewer") as line:
+        assert ask(line, "alerts")
+
+
 @pytest.mark.parametrize(("change", "code"), [({"is_active": False}, 4401), ({"role": "guest"}, 4403)])
 def test_a_change_of_the_person_is_in_force_within_a_second(
     change: dict[str, Any], code: int, system: System, guest: str

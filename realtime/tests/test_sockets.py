@@ -134,8 +134,12 @@ def test_a_ticket_opens_one_socket_once_and_a_stranger_none(system: System) -> N
     for bad in (once, "made-up", None):
         with connect(url(system, ticket=bad)) as connection:
             assert Socket(connection).closed() == 4401
-    with connect(url(system), origin=Origin("http://evil.example")) as connection:
-        assert Socket(connection).closed() == 4403
+    here = f"127.0.0.1:{system.port}"
+    for origin, code in (
+        (f"http://{here}", 4401), ("http://evil.example", 4403), (f"https://{here}", 4403), ("http://127.0.0.1:1", 4403)
+    ):  # fmt: skip
+        with connect(url(system), origin=Origin(origin)) as connection:
+            assert Socket(connection).closed() == code, origin
 
 
 def test_an_address_without_a_socket_is_closed_with_a_code(system: System) -> None:

@@ -158,7 +158,7 @@ def subscribed(port: int, session: str | None) -> dict[str, str]:
 
 
 def subscribe(socket: Any, topic: str) -> str:
-    """Whether it was taken. `fleet` and `alerts` are shorthands, taken from everybody: they join the robots that one may see."""
+    """Whether it was taken. `fleet` is taken from everybody: it joins the robots that one may see."""
     socket.send(json.dumps({"type": "subscribe", "topics": [topic]}))
     told = ""
     while told != "subscribed":  # an error for a topic comes after it

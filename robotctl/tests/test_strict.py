@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # These read no body at all, and a stop looks only for a reason: it stops whatever is sent with it.
 READ_NO_BODY = {
     "auth-logout", "auth-activity", "auth-ws-ticket", "auth-stop-ticket", "robot-lease", "robot-link-test", "command-hold",
-    "command-release", "robot-stop", "stop-all", "auth-mfa", "auth-sign-out-everywhere", "user-link", "user-sign-out", None,
+    "command-release", "robot-stop", "stop-all", "auth-sign-out-everywhere", "user-link", "user-sign-out", None,
 }  # fmt: skip
 
 

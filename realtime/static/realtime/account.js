@@ -79,9 +79,8 @@ async function factor() {
   return showFactor("factor-off", required ? "Your role asks for one: a code from an app on your phone." : "It is off. With it, a stolen password alone opens nothing.");
 }
 
-byId("factor-begin").addEventListener("click", async () => {
-  const answer = await ask("POST", "auth/mfa/", {});
-  if (!answer.ok) return text(byId("factor-status"), words(answer));
+form("factor-begin", "POST", "auth/mfa/", (answer, element) => {
+  element.reset();
   const drawn = new DOMParser().parseFromString(answer.body.qr_svg, "text/html").querySelector("svg");
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", "The secret as a QR code");
@@ -96,7 +95,9 @@ form("factor-confirm", "POST", "auth/mfa/confirm/", (answer, element) => {
   byId("factor-qr").replaceChildren();
   text(byId("factor-secret"), "");
   byId("recovery-codes").replaceChildren(...answer.body.recovery_codes.map((code) => make("li", {}, make("code", {}, code))));
-  showFactor("factor-codes", "It is on.");
+  const { sessions, tokens } = answer.body.ended;
+  showFactor("factor-codes", `It is on. Ended elsewhere: ${sessions} ${sessions === 1 ? "session" : "sessions"}, ${tokens} API ${tokens === 1 ? "token" : "tokens"}.`);
+  if (!duty) showSessions();
   byId("codes-kept").focus();
 });
 

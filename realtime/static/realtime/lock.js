@@ -1,6 +1,6 @@
 /**
- * The lock of a page that nobody touches. The server decides, for all tabs of the session; the page covers its content and keeps the
- * bar: the connection's truth and STOP. A key, a pointer or a touch is told to the server at most once a minute.
+ * The lock of a page that nobody touches. The server decides, for all tabs of the session; the page covers its content (what the panel's
+ * `data-covers` selects) and keeps the bar: the connection's truth and STOP. A key, a pointer or a touch is told to the server at most once a minute.
  */
 import { call, LOCKED, NoAnswer, words } from "./api.js";
 
@@ -104,7 +104,7 @@ export class Lock {
     else if (this.stop) this.home.after(this.stop);
     this.panel.hidden = !on;
     document.body.classList.toggle("is-locked", on);
-    document.getElementById("main").inert = on;
+    for (const part of document.querySelectorAll(this.panel.dataset.covers)) part.inert = on;
     this.say("");
   }
 
