@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import lockout, matrix_admin, passwords, people, permissions, role_changes, roles, sessions
+from accounts import giving, lockout, matrix_admin, passwords, people, permissions, role_changes, roles, sessions
 from accounts.models import Grant, JournalEntry, Role, User
 from robotctl.problems import Problem
 
@@ -54,6 +54,13 @@ class RightsAdmin(ModelAdmin):
             return super().changeform_view(request, *args, **kwargs)
         except Problem as problem:
             self.message_user(request, f"Not saved. {problem.detail}", messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().delete_view(request, *args, **kwargs)
+        except Problem as problem:
+            self.message_user(request, f"Not deleted. {problem.detail}", messages.ERROR)
             return HttpResponseRedirect(request.path)
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -120,6 +127,9 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         (None, {"classes": ["wide"], "fields": ["username", "role", "usable_password", "password1", "password2"]})
     ]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        return [*self.readonly_fields, *(["username"] if obj else [])]  # the record names them by it
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False  # people are forgotten, by the action below: their record stays
 
@@ -130,8 +140,8 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             obj.must_change_password = True  # it is known to two
         with role_changes.changing():
             if before is not None:
-                people.require_may_manage(request.user, before)
-            people.require_may_manage(request.user, obj)
+                giving.require_may_manage(request.user, before)
+            giving.require_may_manage(request.user, obj)
             if before is not None and obj.pk == request.user.pk and not obj.is_active:
                 raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
             super().save_model(request, obj, form, change)
@@ -175,7 +185,7 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         """Whether the manager holds all that the person holds; says so if not."""
         assert isinstance(request.user, User)
         try:
-            people.require_may_manage(request.user, person)
+            giving.require_may_manage(request.user, person)
         except Problem as problem:
             self.message_user(request, f"{person}: {problem.detail}", messages.ERROR)
             return False
