@@ -6,6 +6,7 @@ Asked wherever rights come or go: grants, groups of people, people, and what obj
 from collections.abc import Iterable
 from typing import Any
 
+from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
@@ -32,6 +33,20 @@ def held_by(people: models.QuerySet[User]) -> frozenset[str]:
 def _of_roles(names: Iterable[str]) -> frozenset[str]:
     table = Role.table()
     return frozenset[str]().union(*(roles.effective(name, table) for name in names))
+
+
+def grantable() -> list[type[models.Model]]:
+    """The models on whose rows rights are granted: those that name others in GRANTED_THROUGH, and those others."""
+    found: list[type[models.Model]] = []
+    for model in apps.get_models():
+        if through := getattr(model, "GRANTED_THROUGH", None):
+            found += [model, *(apps.get_model(label) for label in through)]
+    return found
+
+
+def rows(model: type[models.Model]) -> models.QuerySet[models.Model]:
+    """Its rows that rights can be granted on; the model says in GRANTED_WHILE which these are."""
+    return model._default_manager.filter(**getattr(model, "GRANTED_WHILE", {}))
 
 
 def require_may_grant(by: User, role: Role) -> None:

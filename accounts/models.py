@@ -149,6 +149,14 @@ class Grant(models.Model):
     def __str__(self) -> str:
         return f"{self.role_id} on {self.content_type.model} {self.object_id} for {self.user or self.group}"
 
+    def clean(self) -> None:
+        if (self.user is None) == (self.group is None):
+            raise ValidationError({"user": "Give a person or a group, one of the two."})
+        if self.ends_at is not None and self.ends_at <= self.starts_at:
+            raise ValidationError({"ends_at": "Must be after from."})
+        if self.ends_at is not None and self.ends_at <= timezone.now():
+            raise ValidationError({"ends_at": "This is over already."})
+
 
 class Tokens(AuthTokenManager):
     """Reads a token together with its person and their role: every request needs the three."""

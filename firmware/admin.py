@@ -13,8 +13,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts import giving, journal, permissions
-from accounts.admin import ReadOnlyAdmin, RightsAdmin
-from accounts.models import User
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, person
 from firmware import belonging, profile, recorder
 from firmware.models import Command, Robot, RobotGroup, Site, StopStatus, Transition
 from firmware.probing import pages
@@ -88,7 +87,7 @@ class RobotAdmin(RightsAdmin):
             super().save_model(request, obj, form, change)
             wiring = (before.sealed_credentials, before.profile) if before else ("", obj.profile)
             recorder.rewired(obj, *wiring)
-            belonging.site_changed(obj, before.site if before else None, _by(request))
+            belonging.site_changed(obj, before.site if before else None, person(request))
             if not change:
                 permissions.rights_added()
 
@@ -138,7 +137,7 @@ class RobotGroupAdmin(RightsAdmin):
         before = list(form.instance.robots.values_list("slug", flat=True))
         super().save_related(request, form, formsets, change)
         what = "changed" if change else "created"
-        belonging.robots_changed(form.instance, before, _by(request), what=what)
+        belonging.robots_changed(form.instance, before, person(request), what=what)
 
     def delete_model(self, request: HttpRequest, obj: RobotGroup) -> None:
         _delete(obj, request)
@@ -152,15 +151,10 @@ class RobotGroupAdmin(RightsAdmin):
 def _delete(obj: Site | RobotGroup, request: HttpRequest) -> None:
     """What rights were granted on goes, and they with it."""
     with transaction.atomic():
-        giving.take_all(obj, _by(request))
+        giving.take_all(obj, person(request))
         robots = sorted(obj.robots.values_list("slug", flat=True))
         obj.delete()
         journal.record(f"{obj._meta.model_name}.robots_left", obj.name, data={"robots": [robots, []]})
-
-
-def _by(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # the admin asks for sign-in
-    return request.user
 
 
 @admin.register(Command)

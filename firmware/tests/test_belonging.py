@@ -96,8 +96,8 @@ def test_nor_in_the_admin(fleet: Robot, api: Any) -> None:
         shown = browser(who).post(robot, robot_form(fleet, site=hall.pk), follow=True).content.decode()
         assert "Not saved." in shown and Robot.objects.get().site is None, who
     group = f"/admin/firmware/robotgroup/{cranes.pk}/change/"
-    shown = browser("bob").post(group, {"name": "cranes", "title": "", "robots": [fleet.pk]}, follow=True)
-    assert "Not saved." in shown.content.decode() and not fleet.groups.exists()
+    answer = browser("bob").post(group, {"name": "cranes", "title": "", "robots": [fleet.pk]}, follow=True)
+    assert "Not saved." in answer.content.decode() and not fleet.groups.exists()
     for model, pk in (("site", hall.pk), ("robotgroup", cranes.pk)):
         page, listed = f"/admin/firmware/{model}/{pk}/delete/", f"/admin/firmware/{model}/"
         assert "Not deleted." in browser("bob").post(page, {"post": "yes"}, follow=True).content.decode(), model
@@ -108,8 +108,8 @@ def test_nor_in_the_admin(fleet: Robot, api: Any) -> None:
     assert Robot.objects.get().site == hall and fleet.groups.get() == cranes
     assert JournalEntry.objects.get(verb="robot.site_changed").data == {"site": [None, "Hall"]}
     assert JournalEntry.objects.get(verb="robotgroup.changed").data["robots"] == [[], ["oht-01"]]
-    listed = {"action": "delete_selected", "_selected_action": [hall.pk], "post": "yes"}
-    browser("ada").post("/admin/firmware/site/", listed)
+    chosen = {"action": "delete_selected", "_selected_action": [hall.pk], "post": "yes"}
+    browser("ada").post("/admin/firmware/site/", chosen)
     browser("ada").post(f"/admin/firmware/robotgroup/{cranes.pk}/delete/", {"post": "yes"})
     assert not Grant.objects.exists(), "what they were granted on is gone, and they with it"
 
