@@ -14,6 +14,8 @@ from accounts.models import Grant, JournalOrigin, Role, User, WsTicket
 from robotctl.problems import Problem
 
 FORGOTTEN = "deleted-"
+STAYS_FORGOTTEN = "This person's data was deleted; make a new person instead."
+RESERVED_OR_TAKEN = "This name is reserved, or somebody has it already, perhaps in other letters."
 RESERVED = frozenset({"system", "export", "import", ".", ".."})  # the journal's and the addresses' own
 DETAILS = ("email", "first_name", "last_name")
 CHANGEABLE = (*DETAILS, "is_active", "must_change_password")
@@ -52,9 +54,9 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     """Change a person: role, is_active, groups, details. Raises Problem 400, 403, 409 `last_admin`, `yourself`."""
     with role_changes.changing():
         giving.require_may_manage(by, user)
-        _require_another(by, user, wanted)
+        require_another(by, user, wanted)
         if is_forgotten(user):
-            raise Problem(409, "forgotten", "This person's data was deleted; make a new person instead.")
+            raise Problem(409, "forgotten", STAYS_FORGOTTEN)
         if "role" in wanted:
             _give_role(user, wanted["role"], by)
         for name in CHANGEABLE:
@@ -73,7 +75,7 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     return user
 
 
-def _require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
+def require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
     """What nobody does to themselves: their own password is changed with the old one, on the account page or `auth/password/`."""
     if by.pk == user.pk and wanted.get("is_active") is False:
         raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
@@ -83,6 +85,10 @@ def _require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
 
 def is_forgotten(user: User) -> bool:
     return user.username.startswith(FORGOTTEN)
+
+
+def is_reserved(username: str) -> bool:
+    return username.lower() in RESERVED or username.startswith(FORGOTTEN)
 
 
 def change_details(user: User, wanted: dict[str, Any]) -> User:
@@ -147,9 +153,8 @@ def _give_role(user: User, name: str, by: User) -> None:
 
 def _checked(user: User) -> None:
     folded = User.objects.filter(username__iexact=user.username).exclude(pk=user.pk)
-    if user.username.lower() in RESERVED or user.username.startswith(FORGOTTEN) or folded.exists():
-        words = "This name is reserved, or somebody has it already, perhaps in other letters."
-        raise Problem(400, "invalid", words, errors={"username": [words]})
+    if is_reserved(user.username) or folded.exists():
+        raise Problem(400, "invalid", RESERVED_OR_TAKEN, errors={"username": [RESERVED_OR_TAKEN]})
     try:
         user.full_clean(exclude=["password"])
     except ValidationError as error:
