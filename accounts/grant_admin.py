@@ -29,7 +29,7 @@ LABELS = {
 
 def targets() -> list[tuple[str, list[tuple[str, str]]]]:
     """What rights can be granted on, by kind: [(kind, [("content type:key", name)])]."""
-    found = [("", [("", "---------")])]
+    found = [("", [("", "Select value")])]
     for model in giving.grantable():
         kind = ContentType.objects.get_for_model(model)
         named = [(f"{kind.pk}:{row.pk}", str(row)) for row in giving.rows(model)]
