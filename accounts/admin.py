@@ -15,63 +15,14 @@ from django.urls import reverse
 from django.views.generic import RedirectView
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
-from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import lockout, matrix_admin, passwords, people, permissions, role_changes, roles, sessions
-from accounts.models import Grant, JournalEntry, Role, User
+from accounts import giving, lockout, matrix_admin, passwords, people, permissions, role_changes, roles, sessions
+from accounts import grant_admin as grant_admin  # registers itself
+from accounts.models import JournalEntry, Role, User
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin
 from robotctl.problems import Problem
-
-
-class RightsAdmin(ModelAdmin):
-    """An admin page that asks our rights instead of Django's flags. None: nobody may."""
-
-    view_action: str | None = None
-    change_action: str | None = None
-
-    def _may(self, request: HttpRequest, action: str | None) -> bool:
-        return action is not None and permissions.may(request.user, action)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self._may(request, self.view_action)
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, self.view_action) or self._may(request, self.change_action)
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, self.change_action)
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, self.change_action)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._may(request, self.change_action)
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """What our rules refuse is said on the page, and nothing of it is saved."""
-        try:
-            return super().changeform_view(request, *args, **kwargs)
-        except Problem as problem:
-            self.message_user(request, f"Not saved. {problem.detail}", messages.ERROR)
-            return HttpResponseRedirect(request.path)
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().changelist_view(request, *args, **kwargs)
-        except Problem as problem:
-            self.message_user(request, str(problem.detail), messages.ERROR)
-            return HttpResponseRedirect(request.path)
-
-
-class ReadOnlyAdmin(RightsAdmin):
-    """Looked at, never changed, here."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    has_change_permission = has_delete_permission = has_add_permission
-
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed by `users/{username}/mfa/`
@@ -120,6 +71,9 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         (None, {"classes": ["wide"], "fields": ["username", "role", "usable_password", "password1", "password2"]})
     ]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        return [*self.readonly_fields, *(["username"] if obj else [])]  # the record names them by it
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False  # people are forgotten, by the action below: their record stays
 
@@ -130,8 +84,8 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             obj.must_change_password = True  # it is known to two
         with role_changes.changing():
             if before is not None:
-                people.require_may_manage(request.user, before)
-            people.require_may_manage(request.user, obj)
+                giving.require_may_manage(request.user, before)
+            giving.require_may_manage(request.user, obj)
             if before is not None and obj.pk == request.user.pk and not obj.is_active:
                 raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
             super().save_model(request, obj, form, change)
@@ -175,7 +129,7 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         """Whether the manager holds all that the person holds; says so if not."""
         assert isinstance(request.user, User)
         try:
-            people.require_may_manage(request.user, person)
+            giving.require_may_manage(request.user, person)
         except Problem as problem:
             self.message_user(request, f"{person}: {problem.detail}", messages.ERROR)
             return False
@@ -205,12 +159,6 @@ class RoleAdmin(RightsAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         for role in queryset:
             role_changes.delete(role)
-
-
-@admin.register(Grant)
-class GrantAdmin(ReadOnlyAdmin):
-    view_action = "users.view"
-    list_display = ["role", "user", "group", "object_id", "starts_at", "ends_at", "reason", "granted_by"]
 
 
 @admin.register(JournalEntry)

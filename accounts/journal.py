@@ -85,7 +85,7 @@ def record_all(entries: list[JournalEntry]) -> list[JournalEntry]:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ORDER_LOCK])
-        origins = {made.origin: _origin_id(made.origin) for made in entries}
+        origins = {origin: _origin_id(origin) for origin in {made.origin for made in entries}}
         for made in entries:
             made.origin_id = origins[made.origin]
         JournalEntry.objects.bulk_create(entries)

@@ -1,5 +1,6 @@
 """The matrix as a grid in the admin."""
 
+import itertools
 from typing import Any
 
 from django.contrib import messages
@@ -13,7 +14,7 @@ from robotctl.problems import Problem
 
 WORDS = {"own": "{role} has {action} itself", "no": "{role} has not {action}"}
 WORDS |= {
-    "inherited": "{role} inherits {action}",
+    "inherited": "{role} inherits {action} from {giver}",
     "follows": "{role} has {action}, since seeing and stopping go together",
 }
 
@@ -48,25 +49,32 @@ def _ticked(cells: list[str], shown: list[str]) -> list[dict[str, Any]]:
 
 
 def _shown(may_change: bool) -> dict[str, Any]:
-    shown = matrix.matrix()["roles"]
+    shown = matrix.matrix()
+    table = Role.table()
     rows = [
         {
-            "action": action,
-            "cells": [
-                {
-                    "state": role["cells"][action],
-                    "value": f"{role['name']}:{action}",
-                    "words": WORDS[role["cells"][action]].format(role=role["title"], action=action),
-                }
-                for role in shown
-            ],
+            "action": action["name"],
+            "resource": action["resource"],
+            "verb": action["verb"].replace("_", " "),
+            "cells": [_cell(role, action["name"], table) for role in shown["roles"]],
         }
-        for action in roles.ACTIONS
+        for action in shown["actions"]
+    ]
+    groups = [
+        {"resource": resource, "rows": list(found)}
+        for resource, found in itertools.groupby(rows, key=lambda row: str(row["resource"]))
     ]
     return {
         "title": "Roles × rights",
-        "roles": shown,
-        "rows": rows,
+        "roles": shown["roles"],
+        "groups": groups,
         "findings": matrix.validation(),
         "may_change": may_change,
     }
+
+
+def _cell(role: dict[str, Any], action: str, table: dict[str, tuple[str | None, frozenset[str]]]) -> dict[str, str]:
+    state = role["cells"][action]
+    giver = next((one for one in roles.ancestry(role["name"], table)[1:] if action in table[one][1]), "")
+    words = WORDS[state].format(role=role["title"], action=action, giver=giver)
+    return {"state": state, "value": f"{role['name']}:{action}", "words": words}

@@ -116,13 +116,20 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # knox has no 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
     def active(self, now: datetime) -> "GrantQuerySet":
-        return self.filter(starts_at__lte=now).filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now))
+        return self.open(now).filter(starts_at__lte=now)
+
+    def open(self, now: datetime) -> "GrantQuerySet":
+        """Those that are active, and those that begin later."""
+        return self.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now))
 
     def held_by(self, user: User) -> "GrantQuerySet":
         return self.filter(Q(user=user) | Q(group__user=user))
 
-    def on(self, obj: models.Model) -> "GrantQuerySet":
-        return self.filter(content_type=ContentType.objects.get_for_model(obj), object_id=str(obj.pk))
+    def on(self, *objects: models.Model) -> "GrantQuerySet":
+        wanted = Q(pk__in=[])
+        for obj in objects:
+            wanted |= Q(content_type=ContentType.objects.get_for_model(obj), object_id=str(obj.pk))
+        return self.filter(wanted)
 
 
 class Grant(models.Model):
@@ -155,6 +162,14 @@ class Grant(models.Model):
     def __str__(self) -> str:
         group = f" for the group {self.group}" if self.group_id else ""
         return f"{self.role_id} on {self.content_type.model} {self.object_id}{group}"
+
+    def clean(self) -> None:
+        if (self.user is None) == (self.group is None):
+            raise ValidationError({"user": "Give a person or a group, one of the two."})
+        if self.ends_at is not None and self.ends_at <= self.starts_at:
+            raise ValidationError({"ends_at": "Must be after from."})
+        if self.ends_at is not None and self.ends_at <= timezone.now():
+            raise ValidationError({"ends_at": "This is over already."})
 
 
 class Tokens(AuthTokenManager):

@@ -1,7 +1,7 @@
 """User names that cannot pass for another person's: letters of one script, and nobody's name in other letters."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from django.core.exceptions import ValidationError
 
@@ -21,6 +21,16 @@ DRAWN_ALIKE = str.maketrans(
 
 def check(name: str, others: Iterable[str]) -> None:
     """Raises ValidationError for `username`. `name` is normalised (NFKC); `others`: the names that people have."""
+    check_against(name, {form for other in others for form in forms(other)})
+
+
+def forms(name: str) -> set[tuple[str, str]]:
+    """What nobody else's name may share."""
+    return {("folded", fold(name)), ("drawn", skeleton(name))}
+
+
+def check_against(name: str, taken: Set[tuple[str, str]]) -> None:
+    """The same against the `forms` of all names, for many at once."""
     found = scripts(name)
     if len(found) > 1 and not any(found <= together for together in WRITTEN_TOGETHER):
         words = (
@@ -28,9 +38,8 @@ def check(name: str, others: Iterable[str]) -> None:
             "Take letters of one script; digits and @ . + - _ go with each."
         )
         raise ValidationError({"username": ValidationError(words, code="mixed_scripts")})
-    folded, drawn = fold(name), skeleton(name)
-    taken = any(fold(other) == folded or skeleton(other) == drawn for other in others)
-    if taken or folded in RESERVED or folded.startswith(FORGOTTEN):
+    folded = fold(name)
+    if forms(name) & taken or folded in RESERVED or folded.startswith(FORGOTTEN):
         words = "This name is reserved, or somebody has it already, perhaps in other letters."
         raise ValidationError({"username": ValidationError(words, code="taken")})
 

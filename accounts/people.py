@@ -8,10 +8,11 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts import journal, names, passwords, permissions, role_changes, roles, second_factor, sessions
+from accounts import giving, journal, names, passwords, permissions, role_changes, roles, second_factor, sessions
 from accounts.models import Grant, JournalOrigin, Role, User, WsTicket
 from robotctl.problems import Problem
 
+STAYS_FORGOTTEN = "This person's data was deleted; make a new person instead."
 DETAILS = ("email", "first_name", "last_name")
 CHANGEABLE = (*DETAILS, "is_active", "must_change_password")
 
@@ -48,10 +49,10 @@ def register(*, username: str, password: str, email: str, role: str) -> User:
 def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     """Change a person: role, is_active, groups, details. Raises Problem 400, 403, 409 `last_admin`, `yourself`."""
     with role_changes.changing():
-        require_may_manage(by, user)
-        _require_another(by, user, wanted)
+        giving.require_may_manage(by, user)
+        require_another(by, user, wanted)
         if is_forgotten(user):
-            raise Problem(409, "forgotten", "This person's data was deleted; make a new person instead.")
+            raise Problem(409, "forgotten", STAYS_FORGOTTEN)
         if "role" in wanted:
             _give_role(user, wanted["role"], by)
         for name in CHANGEABLE:
@@ -70,7 +71,7 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     return user
 
 
-def _require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
+def require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
     """What nobody does to themselves: their own password is changed with the old one, on the account page or `auth/password/`."""
     if by.pk == user.pk and wanted.get("is_active") is False:
         raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
@@ -92,11 +93,6 @@ def change_details(user: User, wanted: dict[str, Any]) -> User:
     return user
 
 
-def require_may_manage(by: User, user: User) -> None:
-    """Whoever manages somebody holds at least their rights. Raises Problem 403 `beyond_own_rights`."""
-    permissions.require_may_give(by, roles.effective(user.role_id or roles.GUEST, Role.table()))
-
-
 def set_password(user: User, password: str) -> None:
     """Raises Problem 400 in the words of the rules. The caller saves."""
     try:
@@ -111,7 +107,7 @@ def forget(user: User, by: User, *, reason: str) -> None:
     if by.pk == user.pk:
         raise Problem(409, "yourself", "You cannot delete yourself; somebody else must.")
     with role_changes.changing():
-        require_may_manage(by, user)
+        giving.require_may_manage(by, user)
         old, new = user.username, f"{names.FORGOTTEN}{user.pk}"
         for given in Grant.objects.filter(user=user):
             permissions.withdraw(given)
@@ -136,7 +132,7 @@ def _give_role(user: User, name: str, by: User) -> None:
         words = f"There is no role {name!r}; there are {', '.join(Role.objects.values_list('pk', flat=True))}."
         raise Problem(400, "invalid", words, errors={"role": [words]})
     if user.role_id != role.pk or user._state.adding:
-        permissions.require_may_give(by, roles.effective(role.pk, Role.table()))
+        giving.require_may_grant(by, role)
     user.role = role
 
 
@@ -151,9 +147,7 @@ def _checked(user: User) -> None:
 
 def require_may_add(by: User, groups: list[Group]) -> None:
     """Whoever brings somebody into a group holds what its grants give. Raises Problem 403 `beyond_own_rights`."""
-    table = Role.table()
-    for name in Grant.objects.filter(group__in=groups).values_list("role_id", flat=True).distinct():
-        permissions.require_may_give(by, roles.effective(name, table))
+    permissions.require_may_give(by, giving.promised(Grant.objects.filter(group__in=groups)))
 
 
 def _join(user: User, names: list[str], by: User) -> None:

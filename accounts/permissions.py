@@ -58,12 +58,14 @@ def require(user: Person, action: str, obj: models.Model | None = None) -> None:
         raise PermissionDenied(f"Your role does not include {action}.")
 
 
-def require_may_give(user: Person, given: frozenset[str]) -> None:
+def require_may_give(
+    user: Person, given: frozenset[str], words: str = "You cannot give rights that you do not have"
+) -> None:
     """Nobody gives rights that they do not hold themselves, but whoever manages the roles: else a right that was taken from
     all could never be given back. Raises Problem 403 `beyond_own_rights`."""
     held = rights(user)
     if "roles.manage" not in held and (beyond := sorted(given - held)):
-        raise Problem(403, "beyond_own_rights", f"You cannot give rights that you do not have: {', '.join(beyond)}.")
+        raise Problem(403, "beyond_own_rights", f"{words}: {', '.join(beyond)}.")
 
 
 def visible(user: Person, queryset: models.QuerySet[M], action: str | None = None) -> models.QuerySet[M]:
@@ -183,6 +185,7 @@ def grant(
             granted_by=by,
         )
         project(obj, holder)
+        rights_changed(holders(Grant.objects.filter(pk=made.pk)))
     return made
 
 
@@ -190,9 +193,11 @@ def withdraw(given: Grant) -> None:
     """End a grant now."""
     with transaction.atomic():
         holder, obj = given.user or given.group, given.target
+        whose = holders(Grant.objects.filter(pk=given.pk))
         given.delete()
         if obj is not None and holder is not None:
             project(obj, holder)
+        rights_changed(whose)
 
 
 def withdraw_all(obj: models.Model) -> None:
@@ -205,8 +210,7 @@ def project(obj: models.Model, holder: User | Group) -> None:
     """Make guardian's rows for (holder, obj) say what the grants that have not ended promise."""
     now, table = timezone.now(), Role.table()
     theirs = Grant.objects.filter(user=holder) if isinstance(holder, User) else Grant.objects.filter(group=holder)
-    open_grants = theirs.on(obj).filter(models.Q(ends_at__isnull=True) | models.Q(ends_at__gt=now))
-    promised = {right for given in open_grants for right in roles.effective(given.role_id, table)}
+    promised = {right for given in theirs.on(obj).open(now) for right in roles.effective(given.role_id, table)}
     wanted = {f"{verb}_robot" for verb in roles.ROBOT if f"robot.{verb}" in promised}
     checker = ObjectPermissionChecker(holder)
     current = set(_own_perms(checker, obj, holder))
@@ -214,11 +218,10 @@ def project(obj: models.Model, holder: User | Group) -> None:
         assign_perm(codename, holder, obj)
     for codename in current - wanted:
         remove_perm(codename, holder, obj)
-    rights_changed(holder)
 
 
 def project_role(name: str) -> None:
-    """A role has changed: project every grant of it and of what inherits from it anew, and have every socket ask again."""
+    """A role has changed: project every grant of it and of what inherits from it anew. The caller rings."""
     table = Role.table()
     heirs = [one for one in table if name in roles.ancestry(one, table)]
     with transaction.atomic():
@@ -226,7 +229,6 @@ def project_role(name: str) -> None:
             holder = given.user or given.group
             if holder is not None and given.target is not None:
                 project(given.target, holder)
-        rights_changed(None)
 
 
 def _own_perms(checker: ObjectPermissionChecker, obj: models.Model, holder: User | Group) -> Iterable[str]:
@@ -239,8 +241,17 @@ def rights_added() -> None:
     transaction.on_commit(lambda: events.publish("rights", "bell", {"user_id": None}))
 
 
-def rights_changed(holder: User | Group | None) -> None:
-    """Ring for the sockets that must be asked again, and make void the stop tickets. None: for everybody."""
-    user_id = holder.pk if isinstance(holder, User) else None
-    stop_tickets.revoke(user_id)
+def rights_changed(whose: User | Iterable[int] | None) -> None:
+    """Make void the stop tickets of a person, of these (numbers of users), or of everybody (None), and ring for the sockets that
+    must be asked again: those of one person, else all."""
+    ids = [None] if whose is None else [whose.pk] if isinstance(whose, User) else sorted(set(whose))
+    stop_tickets.revoke(ids)
+    user_id = ids[0] if len(ids) == 1 else None
     transaction.on_commit(lambda: events.publish("rights", "bell", {"user_id": user_id}))
+
+
+def holders(grants: models.QuerySet[Grant]) -> set[int]:
+    """The numbers of the people who hold one of these, the members of groups among them."""
+    alone = grants.filter(user__isnull=False).order_by().values_list("user_id", flat=True)
+    together = User.objects.filter(groups__grants__in=grants).order_by().values_list("pk", flat=True)
+    return {pk for pk in alone if pk is not None} | set(together)

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import links, lockout, people, permissions, second_factor, sessions
+from accounts import giving, links, lockout, permissions, second_factor, sessions
 from accounts.account_serializers import Ended, PasswordLink, Reason, SessionRow, Unlock
 from accounts.account_views import listed
 from accounts.models import User
@@ -70,7 +70,7 @@ def _outranked(request: Request, username: str, *, oneself: bool = False) -> Use
     """Somebody else whose rights the manager holds, too. Raises Problem 403 `beyond_own_rights`, 409 `yourself`."""
     person = _managed(request, username)
     assert isinstance(request.user, User)
-    people.require_may_manage(request.user, person)
+    giving.require_may_manage(request.user, person)
     if person.pk == request.user.pk and not oneself:
         raise Problem(409, "yourself", "Your own is on the account page, where your password is asked for.")
     return person

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from accounts import journal, permissions, roles
-from accounts.models import Role, User
+from accounts.models import Grant, Role, User
 from robotctl.problems import Problem
 
 ADMINISTERS = frozenset({"users.manage", "roles.manage"})
@@ -36,8 +36,25 @@ def require_administered() -> None:
 def save(role: Role) -> Role:
     """Make or change a role. Raises Problem 400, 409 `last_admin`."""
     with changing():
+        before = _stopping()
         _apply(role)
+        _ring(before)
     return role
+
+
+def _stopping() -> dict[str, tuple[bool, bool]]:
+    """What stop tickets rest on: for each role whether it may stop, and whether it asks for a second factor."""
+    table = Role.table()
+    asking = dict(Role.objects.values_list("name", "asks_factor"))
+    return {name: ("robot.stop" in roles.effective(name, table), asking[name]) for name in table}
+
+
+def _ring(before: dict[str, tuple[bool, bool]]) -> None:
+    """Every socket asks again; void are only the stop tickets of those whose role has got another say about stopping."""
+    now = _stopping()
+    changed = [name for name in now if name in before and now[name] != before[name]]
+    held = permissions.holders(Grant.objects.filter(role__in=changed))
+    permissions.rights_changed(held | set(User.objects.filter(role__in=changed).values_list("pk", flat=True)))
 
 
 def _apply(role: Role) -> None:
@@ -56,8 +73,8 @@ def _inherit_factor() -> None:
     """A role that inherits from one that requires a second factor requires it as well."""
     table, asking = Role.table(), set(Role.objects.filter(mfa_required=True).values_list("pk", flat=True))
     heirs = [name for name in table if asking & set(roles.ancestry(name, table))]
-    Role.objects.filter(pk__in=heirs).update(asks_factor=True)
-    Role.objects.exclude(pk__in=heirs).update(asks_factor=False)
+    Role.objects.filter(pk__in=heirs, asks_factor=False).update(asks_factor=True)
+    Role.objects.filter(asks_factor=True).exclude(pk__in=heirs).update(asks_factor=False)
 
 
 def delete(role: Role) -> None:
@@ -67,7 +84,7 @@ def delete(role: Role) -> None:
     try:
         with changing():
             role.delete()
-            permissions.rights_changed(None)
+            permissions.rights_changed(())  # nobody had it
     except ProtectedError as error:
         used = sorted({type(one)._meta.verbose_name_plural or "" for one in error.protected_objects})
         raise Problem(409, "in_use", f"{role.pk} is still used by {', '.join(map(str, used))}.") from error
@@ -80,6 +97,7 @@ def import_table(rows: Iterable[dict[str, Any]]) -> None:
     """
     wanted = {row["name"]: row for row in rows}
     with changing():
+        before = _stopping()
         known = set(Role.objects.values_list("pk", flat=True)) | wanted.keys()
         for name, row in wanted.items():
             if row["parent"] is not None and row["parent"] not in known:
@@ -87,11 +105,12 @@ def import_table(rows: Iterable[dict[str, Any]]) -> None:
                 raise Problem(400, "invalid", words, errors={f"roles.{name}.parent": [words]})
             Role.objects.get_or_create(pk=name, defaults={"title": row["title"]})
         for name, row in wanted.items():
-            before = Role.objects.values_list("parent_id", flat=True).get(pk=name)
-            if before != row["parent"]:  # no signal tells of it
+            parent = Role.objects.values_list("parent_id", flat=True).get(pk=name)
+            if parent != row["parent"]:  # no signal tells of it
                 Role.objects.filter(pk=name).update(parent=row["parent"])
-                journal.record("role.changed", name, data={"changes": {"parent": [before, row["parent"]]}})
+                journal.record("role.changed", name, data={"changes": {"parent": [parent, row["parent"]]}})
         for name, row in wanted.items():
             role = Role.objects.get(pk=name)
             role.title, role.permissions, role.mfa_required = row["title"], row["permissions"], row["mfa_required"]
             _apply(role)
+        _ring(before)

@@ -70,6 +70,13 @@ def end_all(user: User, *, keep_session: str = "", keep_token: str = "") -> dict
     return ended
 
 
+def end_all_of(user_ids: set[int]) -> None:
+    """`end_all` for many at once. The caller rings (permissions.rights_changed)."""
+    end(SignIn.objects.filter(user__in=user_ids))
+    ApiToken.objects.filter(user__in=user_ids).delete()
+    User.objects.filter(pk__in=user_ids).update(links_void=F("links_void") + 1)
+
+
 def sign_out(user: User) -> dict[str, int]:
     """End it all, and say so in the journal."""
     with transaction.atomic():

@@ -76,11 +76,12 @@ def learn_revocations() -> None:
     _revoked = found
 
 
-def revoke(user_id: int | None) -> None:
-    """Make void every ticket of this person (None: of everybody) that was issued until now.
+def revoke(user_ids: Iterable[int | None]) -> None:
+    """Make void every ticket of these people (None: of everybody) that was issued until now.
 
     And a moment longer: one that is being issued meanwhile may still rest on the rights of before.
     """
     now = timezone.now()
     StopRevocation.objects.filter(at__lt=now - timedelta(seconds=LIFETIME_S)).delete()
-    StopRevocation.objects.create(user_id=user_id, at=now + timedelta(seconds=SETTLES_S))
+    until = now + timedelta(seconds=SETTLES_S)
+    StopRevocation.objects.bulk_create([StopRevocation(user_id=user_id, at=until) for user_id in user_ids])

@@ -4,33 +4,21 @@ import csv
 import io
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import exceptions, serializers
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import journal, people, permissions
+from accounts import journal, permissions, user_import
 from accounts.models import User
 from accounts.user_views import manager
-from robotctl import problems
 from robotctl.strict import StrictSerializer
 
 COLUMNS = ("username", "email", "first_name", "last_name", "role", "groups", "is_active")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would work such a cell out
-
-
-class PersonRow(StrictSerializer):
-    username = serializers.CharField(max_length=150)
-    email = serializers.EmailField(allow_blank=True, default="")
-    first_name = serializers.CharField(max_length=150, allow_blank=True, default="")
-    last_name = serializers.CharField(max_length=150, allow_blank=True, default="")
-    role = serializers.CharField(max_length=40)
-    groups = serializers.ListField(child=serializers.CharField(max_length=150), default=list)
-    is_active = serializers.BooleanField(default=True)
 
 
 class ImportRequest(StrictSerializer):
@@ -44,10 +32,6 @@ class ImportRequest(StrictSerializer):
 class ImportReply(serializers.Serializer[Any]):
     applied = serializers.BooleanField()
     rows = serializers.JSONField()
-
-
-class _Undo(Exception):
-    pass
 
 
 class Export(APIView):
@@ -73,6 +57,7 @@ class Import(APIView):
     """Make and change people by a table, all rows or none; needs `users.manage`. People that it does not name stay as they are.
 
     `{"applied", "rows": [{"row","username","does": "create|change|nothing","errors"}]}`; new people come in by a link.
+    409 `changed_meanwhile`: nothing was brought in, try again.
     """
 
     @extend_schema(request=ImportRequest, responses=ImportReply)
@@ -81,15 +66,7 @@ class Import(APIView):
         given = ImportRequest(data=request.data)
         given.is_valid(raise_exception=True)
         rows = _rows(given.validated_data)
-        told: list[dict[str, Any]] = []
-        try:
-            with transaction.atomic():
-                told += [_bring_in(number, row, by) for number, row in enumerate(rows, 1)]
-                if given.validated_data["dry_run"] or any(one["errors"] for one in told):
-                    raise _Undo
-        except _Undo:
-            return Response({"applied": False, "rows": told})
-        return Response({"applied": True, "rows": told})
+        return Response(user_import.bring_in(rows, by, dry_run=given.validated_data["dry_run"]))
 
 
 def _row(user: User) -> dict[str, Any]:
@@ -124,26 +101,3 @@ def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
     if "groups" in clean:
         clean["groups"] = [name for name in clean["groups"].split(";") if name]
     return clean
-
-
-def _bring_in(number: int, row: dict[str, Any], by: User) -> dict[str, Any]:
-    told: dict[str, Any] = {"row": number, "username": row.get("username"), "does": "nothing", "errors": {}}
-    given = PersonRow(data=row)
-    try:
-        with transaction.atomic():
-            given.is_valid(raise_exception=True)
-            wanted: dict[str, Any] = given.validated_data
-            known = User.objects.filter(username=wanted["username"]).first()
-            if known is None:
-                people.create(by, password=None, **wanted)
-                told["does"] = "create"
-            else:
-                now = _row(known)  # what the table has no column for stays as it is
-                differs = {name: wanted[name] for name in wanted if name in row and now[name] != wanted[name]}
-                if differs:
-                    people.change(known, by, differs)
-                    told["does"] = "change"
-    except exceptions.APIException as error:
-        body = problems.body(error)
-        told["errors"] = body.get("errors") or {"row": [body["detail"]]}
-    return told

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import journal, people, permissions
+from accounts import giving, journal, people, permissions
 from accounts.journal import iso
 from accounts.models import ApiToken, Grant, JournalEntry, User
 from robotctl.strict import StrictSerializer
@@ -124,7 +124,7 @@ class UserDetail(APIView):
             if isinstance(request.auth, ApiToken) and not request.auth.by_sign_in:
                 raise exceptions.PermissionDenied("A token that was made does nothing about the account.")
             if user.pk != request.user.pk:
-                people.require_may_manage(manager(request), user)
+                giving.require_may_manage(manager(request), user)
             people.change_details(user, given.validated_data)
         return Response(UserRow(User.objects.get(pk=user.pk)).data)
 
@@ -194,27 +194,32 @@ class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
         _save(serializer, "changed", manager(self.request))
 
     def perform_destroy(self, instance: Group) -> None:
+        by = manager(self.request)
         with transaction.atomic():
+            members = sorted(instance.user_set.values_list("username", flat=True))
             for given in Grant.objects.filter(group=instance):
-                permissions.withdraw(given)
+                giving.take(given, by)
             instance.delete()
-            permissions.rights_changed(None)
+            journal.record("group.members_changed", instance.name, data={"members": [members, []]})
 
 
 def _save(serializer: serializers.BaseSerializer[Group], what: str, by: User) -> None:
     with transaction.atomic():
-        held = [] if serializer.instance is None else _members(serializer.instance)
+        held = {} if serializer.instance is None else _members(serializer.instance)
         made = serializer.save()
         members = _members(made)
-        if set(members) - set(held):
+        if members.keys() - held.keys():
             people.require_may_add(by, [made])
-        told = [[journal.who(one) for one in ids] for ids in (held, members)]
+        for gone in held.keys() - members.keys():
+            giving.require_may_manage(by, held[gone])
+        told = [[journal.who(user) for user in some.values()] for some in (held, members)]
         journal.record(f"group.members_{what}", made.name, data={"members": told})
-        permissions.rights_changed(None)
+        holds = Grant.objects.filter(group=made).exists()
+        permissions.rights_changed(held.keys() ^ members.keys() if holds else ())
 
 
-def _members(group: Group) -> list[int]:
-    return list(group.user_set.order_by("username").values_list("pk", flat=True))
+def _members(group: Group) -> dict[int, User]:
+    return {user.pk: user for user in User.objects.filter(groups=group).order_by("username")}
 
 
 def _user_or_404(request: Request, username: str, action: str) -> User:

@@ -6,7 +6,7 @@ accounts does the granting; it knows objects only generically.
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import Group
-from django.db import models, transaction
+from django.db import models
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.generics import get_object_or_404
@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import explain, permissions, roles
+from accounts import explain, giving, permissions, roles
 from accounts.journal import iso
 from accounts.models import Grant, Role, User
 from firmware.models import Robot, RobotGroup, Site
@@ -42,9 +42,10 @@ class _OfTarget(APIView):
     of: ClassVar[type[models.Model]]
 
     def target(self, **where: Any) -> models.Model:
+        right = "users.view" if self.request.method in ("GET", "HEAD") else "users.manage"
         if self.of is Robot:
-            return robot_or_404(self.request, where["slug"], "users.manage")
-        permissions.require(self.request.user, "users.manage")
+            return robot_or_404(self.request, where["slug"], right)
+        permissions.require(self.request.user, right)
         return get_object_or_404(self.of, **where)
 
 
@@ -61,8 +62,7 @@ class _Access(_OfTarget):
         given.is_valid(raise_exception=True)
         wanted = given.validated_data
         role = _named(Role, "role", name=wanted["role"])
-        permissions.require_may_give(request.user, roles.effective(role.pk, Role.table()))
-        grant = permissions.grant(
+        grant = giving.give(
             target,
             role=role,
             holder=_named(User, "user", username=wanted["user"])
@@ -79,43 +79,42 @@ class _Access(_OfTarget):
 class _Grant(_OfTarget):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, grant: int, **where: Any) -> Response:
-        with transaction.atomic():
-            permissions.withdraw(get_object_or_404(Grant.objects.on(self.target(**where)), pk=grant))
+        giving.take(get_object_or_404(Grant.objects.on(self.target(**where)), pk=grant), signed_in(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class RobotAccess(_Access):
-    """Roles granted on one robot, optionally `from` and `until`; needs `users.manage`."""
+    """Roles granted on one robot, optionally `from` and `until`; looking needs `users.view`, granting `users.manage`."""
 
     of = Robot
 
 
 class RobotGrant(_Grant):
-    """One grant on a robot; DELETE withdraws it at once."""
+    """One grant on a robot; DELETE withdraws it at once (403 `beyond_own_rights` from somebody who holds more)."""
 
     of = Robot
 
 
 class GroupAccess(_Access):
-    """Roles granted on all robots of a group; needs `users.manage`."""
+    """Roles granted on all robots of a group; looking needs `users.view`, granting `users.manage`."""
 
     of = RobotGroup
 
 
 class GroupGrant(_Grant):
-    """One grant on a group of robots; DELETE withdraws it at once."""
+    """One grant on a group of robots; DELETE withdraws it at once (403 `beyond_own_rights` from somebody who holds more)."""
 
     of = RobotGroup
 
 
 class SiteAccess(_Access):
-    """Roles granted on all robots of a site; needs `users.manage`."""
+    """Roles granted on all robots of a site; looking needs `users.view`, granting `users.manage`."""
 
     of = Site
 
 
 class SiteGrant(_Grant):
-    """One grant on a site; DELETE withdraws it at once."""
+    """One grant on a site; DELETE withdraws it at once (403 `beyond_own_rights` from somebody who holds more)."""
 
     of = Site
 

@@ -6,14 +6,15 @@ import msgspec
 from django import forms
 from django.contrib import admin
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from accounts import journal, permissions
-from accounts.admin import ReadOnlyAdmin, RightsAdmin
-from firmware import profile, recorder
+from accounts import giving, journal, permissions
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, person
+from firmware import belonging, profile, recorder
 from firmware.models import Command, Robot, RobotGroup, Site, StopStatus, Transition
 from firmware.probing import pages
 
@@ -81,12 +82,14 @@ class RobotAdmin(RightsAdmin):
     search_fields = ["slug", "name"]
 
     def save_model(self, request: HttpRequest, obj: Robot, form: Any, change: bool) -> None:
-        before = Robot.objects.filter(pk=obj.pk).values_list("sealed_credentials", "profile").first()
+        before = Robot.objects.filter(pk=obj.pk).select_related("site").first()
         with transaction.atomic():
             super().save_model(request, obj, form, change)
-            recorder.rewired(obj, *(before or ("", obj.profile)))
-            if "site" in form.changed_data or not change:
-                permissions.rights_changed(None)  # rights are granted on sites
+            wiring = (before.sealed_credentials, before.profile) if before else ("", obj.profile)
+            recorder.rewired(obj, *wiring)
+            belonging.site_changed(obj, before.site if before else None, person(request))
+            if not change:
+                permissions.rights_added()
 
     def get_readonly_fields(self, request: HttpRequest, obj: Robot | None = None) -> list[str]:
         return ["slug"] if obj else []
@@ -115,6 +118,14 @@ class SiteAdmin(RightsAdmin):
     view_action, change_action = "robot.configure", "robot.configure"
     list_display = ["name", "rail_start_m", "rail_end_m"]
 
+    def delete_model(self, request: HttpRequest, obj: Site) -> None:
+        _delete(obj, request)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
+        with transaction.atomic():
+            for site in queryset:
+                _delete(site, request)
+
 
 @admin.register(RobotGroup)
 class RobotGroupAdmin(RightsAdmin):
@@ -123,15 +134,27 @@ class RobotGroupAdmin(RightsAdmin):
     filter_horizontal = ["robots"]
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        before = list(form.instance.robots.values_list("slug", flat=True))
         super().save_related(request, form, formsets, change)
-        robots = sorted(form.instance.robots.values_list("slug", flat=True))
-        journal.record("robotgroup.changed", form.instance.name, data={"robots": robots})
-        permissions.rights_changed(None)
+        what = "changed" if change else "created"
+        belonging.robots_changed(form.instance, before, person(request), what=what)
 
     def delete_model(self, request: HttpRequest, obj: RobotGroup) -> None:
-        permissions.withdraw_all(obj)
-        super().delete_model(request, obj)
-        permissions.rights_changed(None)
+        _delete(obj, request)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RobotGroup]) -> None:
+        with transaction.atomic():
+            for group in queryset:
+                _delete(group, request)
+
+
+def _delete(obj: Site | RobotGroup, request: HttpRequest) -> None:
+    """What rights were granted on goes, and they with it."""
+    with transaction.atomic():
+        giving.take_all(obj, person(request))
+        robots = sorted(obj.robots.values_list("slug", flat=True))
+        obj.delete()
+        journal.record(f"{obj._meta.model_name}.robots_left", obj.name, data={"robots": [robots, []]})
 
 
 @admin.register(Command)

@@ -6,8 +6,11 @@ from django.db import transaction
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 
-from accounts import journal, permissions
+from accounts import giving, journal, permissions
+from accounts.models import User
+from firmware import belonging
 from firmware.models import Robot, RobotGroup, Site
+from firmware.views import signed_in
 from robotctl.strict import StrictSerializer
 
 IN_SERVICE = Robot.objects.filter(retired_at=None)
@@ -74,36 +77,31 @@ class Groups(NeedsUsersManage, generics.ListCreateAPIView[RobotGroup]):
     ordering_fields = ["name"]
 
     def perform_create(self, serializer: serializers.BaseSerializer[RobotGroup]) -> None:
-        _save(serializer, "created")
+        _save(serializer, "created", signed_in(self.request))
 
 
 class GroupDetail(NeedsUsersManage, generics.RetrieveUpdateDestroyAPIView[RobotGroup]):
-    """One group. DELETE ends the grants on it; the robots stay."""
+    """One group. A robot that comes or goes needs the rights that are granted on it. DELETE ends these grants; the robots stay."""
 
     queryset = RobotGroup.objects.prefetch_related("robots")
     serializer_class = RobotGroupSerializer
     lookup_field = "name"
 
     def perform_update(self, serializer: serializers.BaseSerializer[RobotGroup]) -> None:
-        _save(serializer, "changed")
+        _save(serializer, "changed", signed_in(self.request))
 
     def perform_destroy(self, instance: RobotGroup) -> None:
         with transaction.atomic():
-            permissions.withdraw_all(instance)
+            giving.take_all(instance, signed_in(self.request))
             instance.delete()
             journal.record("robotgroup.deleted", instance.name)
-            permissions.rights_changed(None)
 
 
-def _save(serializer: serializers.BaseSerializer[RobotGroup], what: str) -> None:
+def _save(serializer: serializers.BaseSerializer[RobotGroup], what: str, by: User) -> None:
     with transaction.atomic():
-        before = (
-            [] if serializer.instance is None else sorted(serializer.instance.robots.values_list("slug", flat=True))
-        )
-        made = serializer.save()
-        after = sorted(made.robots.values_list("slug", flat=True))
-        journal.record(f"robotgroup.{what}", made.name, data={"robots": [before, after], "title": made.title})
-        permissions.rights_changed(None)
+        group = serializer.instance
+        before = [] if group is None else list(group.robots.values_list("slug", flat=True))
+        belonging.robots_changed(serializer.save(), before, by, what=what)
 
 
 class Sites(NeedsRobotConfigure, generics.ListCreateAPIView[Site]):

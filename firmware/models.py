@@ -82,6 +82,7 @@ class Robot(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    GRANTED_WHILE: ClassVar = {"retired_at": None}
     GRANTED_THROUGH: ClassVar = {"firmware.site": "site", "firmware.robotgroup": "groups"}
 
     class Meta:

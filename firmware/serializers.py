@@ -6,8 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 from rest_framework import serializers
 
-from accounts import permissions
-from firmware import profile, recorder
+from firmware import belonging, profile, recorder
 from firmware.credentials import Unreadable
 from firmware.models import Robot, Site
 from robotctl.strict import StrictSerializer
@@ -75,11 +74,13 @@ class RobotSerializer(StrictSerializer, serializers.ModelSerializer[Robot]):
         robot.save()
         if credentials:
             recorder.credentials_changed(robot)
+        belonging.site_changed(robot, None, self.context["request"].user)
         return robot
 
     @transaction.atomic
     def update(self, instance: Robot, validated_data: dict[str, Any]) -> Robot:
         credentials, before = validated_data.pop("credentials", None), (instance.sealed_credentials, instance.profile)
+        site = instance.site
         if validated_data.get("base_url", instance.base_url) != instance.base_url:
             instance.credentials = {}  # never sent to an address they were not given for
         for name, value in validated_data.items():
@@ -88,8 +89,7 @@ class RobotSerializer(StrictSerializer, serializers.ModelSerializer[Robot]):
             instance.credentials = credentials
         instance.save()
         recorder.rewired(instance, *before)
-        if "site" in validated_data:
-            permissions.rights_changed(None)  # rights are granted on sites
+        belonging.site_changed(instance, site, self.context["request"].user)
         return instance
 
 

@@ -95,7 +95,7 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
                     reason=reason,
                     data=words,
                 )
-        permissions.rights_changed(None)
+        permissions.rights_changed(())
 
 
 def _refuse_while_stopping(robot: Robot) -> None:

@@ -259,7 +259,7 @@ def at_once(processes: int, each: int, name: str, password: str) -> list[str]:
         url = f"postgres://{who}{database['HOST']}:{database['PORT'] or 5432}/{database['NAME']}"
     environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "robotctl.settings"}
     arguments = [sys.executable, "-c", GUESSES, str(each), name, password]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     running = [subprocess.Popen(arguments, cwd=ROOT, env=environment, **pipes) for _ in range(processes)]
     for one in running:
         assert one.stdout is not None

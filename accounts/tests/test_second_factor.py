@@ -102,7 +102,7 @@ def test_what_was_let_in_without_it_ends_and_where_it_was_set_up_goes_on(api: An
     token, bobs = login(api).json()["token"], api("bob")
     here, elsewhere = signed_in("alice"), signed_in("alice")
     _, made = ApiToken.objects.create(people["alice"], name="cell 3", may_stop=True)
-    ticket, _ = WsTicket.issue(people["alice"], session_key=elsewhere.session.session_key)
+    ticket, _ = WsTicket.issue(people["alice"], session_key=str(elsewhere.session.session_key))
     answer = confirm_in(here)
     assert answer.json()["ended"] == {"sessions": 1, "tokens": 2}
     assert here.get("/").status_code == 200

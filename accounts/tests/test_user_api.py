@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from accounts import journal
-from accounts.models import ApiToken, Grant, JournalEntry, JournalOrigin, User
+from accounts import journal, user_import
+from accounts.models import ApiToken, Grant, JournalEntry, JournalOrigin, Role, User
 from firmware.models import Command
+from robotctl.problems import Problem
 from robotctl.tests.fixtures import PASSWORD
 from robotctl.tests.told import number_of
 
@@ -170,3 +173,56 @@ def test_who_may_not(who: str | None, look: int, change: int, api: Any) -> None:
     assert api(who).post(f"{URL}import/", {"users": []}).status_code == change
     assert api(who).get("/api/v1/groups/").status_code == change
     assert api(who).post("/api/v1/groups/", {"name": "x"}).status_code == change
+
+
+def test_a_table_is_checked_whole_and_written_in_few_statements(api: Any, people: Any) -> None:
+    Group.objects.create(name="crew")
+
+    def statements(rows: list[dict[str, Any]]) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            answer = api("ada").post(f"{URL}import/", {"users": rows}).json()
+        assert answer["applied"], answer
+        changes = ("INSERT", "UPDATE", "DELETE")
+        return sum(one["sql"].startswith(changes) and "journal" not in one["sql"] for one in captured)
+
+    def table(letter: str, count: int, **more: Any) -> list[dict[str, Any]]:
+        return [{"username": f"{letter}{number}", "role": "viewer", **more} for number in range(count)]
+
+    few = statements(table("a", 2, groups=["crew"]))
+    assert statements(table("b", 60, groups=["crew"])) == few
+    changed = {"role": "operator", "groups": [], "is_active": False}
+    assert statements(table("b", 60, **changed)) == statements(table("a", 2, **changed))
+    person = User.objects.get(username="b59")
+    assert (person.role_id, person.is_active, person.groups.count()) == ("operator", False, 0)
+    assert person.date_joined is not None and not person.has_usable_password()
+    told = JournalEntry.objects.filter(target="b59").order_by("pk").values_list("verb", "data")
+    assert [verb for verb, _ in told] == ["user.created", "user.groups_changed", "user.changed", "user.groups_changed"]
+    assert told[2][1]["changes"] == {"role": ["viewer", "operator"], "is_active": ["True", "False"]}
+
+
+def test_a_table_changes_nobody_who_holds_more_and_nothing_twice(api: Any, people: Any) -> None:
+    Role.objects.create(name="clerk", title="Clerk", parent_id="viewer", permissions=["users.view", "users.manage"])
+    User.objects.filter(username="bob").update(role="clerk")
+    rows = [
+        {"username": "ada", "role": "viewer"}, {"username": "new", "role": "operator"}, {"username": "ALICE", "role": "viewer"},
+        {"username": "fine", "role": "viewer"}, {"username": "Fine", "role": "viewer"}, {"username": "bob", "role": "viewer",
+        "is_active": False},
+    ]  # fmt: skip
+    told = api("bob").post(f"{URL}import/", {"users": rows}).json()
+    wrong = {row["username"]: " ".join(map(str, row["errors"].values())) for row in told["rows"] if row["errors"]}
+    assert set(wrong) == {"ada", "new", "ALICE", "Fine", "bob"} and not told["applied"], told
+    assert "do not have" in wrong["ada"] and "do not have" in wrong["new"] and "yourself" in wrong["bob"]
+    assert not User.objects.filter(username__in=["new", "fine"]).exists()
+    last = api("ada").post(f"{URL}import/", {"users": [{"username": "ada", "role": "viewer"}]})
+    assert (last.status_code, last.json()["code"]) == (409, "last_admin")
+    assert User.objects.get(username="ada").role_id == "admin"
+
+
+def test_a_table_that_was_judged_by_what_is_no_longer_so_is_not_taken(api: Any, people: Any) -> None:
+    known = user_import.look()
+    reading = user_import._Reading(known, people["ada"])
+    assert not reading.row(1, {"username": "new", "role": "operator"})["errors"]
+    api("ada").patch("/api/v1/roles/operator/", {"permissions": ["roles.manage"]})
+    with pytest.raises(Problem, match="meanwhile"):
+        user_import._write(reading.plan, known, dry_run=False)
+    assert not User.objects.filter(username="new").exists()

@@ -46,7 +46,7 @@ def _watched(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         done = original(queryset, *args, **kwargs)
 
         def check() -> None:
-            if not told and _rows() == rows:
+            if done and not told and _rows() == rows:  # nothing changed, nothing to tell
                 raise Gap(f"{where}: {queryset.model.__name__}.objects.{name}() without a row in the journal")
 
         transaction.on_commit(check)

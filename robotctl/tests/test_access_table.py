@@ -96,7 +96,8 @@ DESIGN = {  # the table of roles, column by column
         ],
         {"engineer", "admin"},
     ),
-    "users, roles, system": ([f"{R}/access/ POST", f"{R}/access/ GET", "/admin/accounts/role/add/ POST"], {"admin"}),
+    "users, roles, system": ([f"{R}/access/ POST", "/admin/accounts/role/add/ POST"], {"admin"}),
+    "who has which role": ([f"{R}/access/ GET", "/admin/accounts/grant/ GET"], {"admin", "auditor"}),
     "journal": (["/api/v1/journal/ GET"], {"admin", "auditor"}),
 }
 

@@ -1,0 +1,113 @@
+"""Giving rights and taking them: nobody gives what they do not hold, or takes from somebody who holds more.
+
+Asked wherever rights come or go: grants, groups of people, people, and what objects belong to.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.apps import apps
+from django.db import models, transaction
+from django.utils import timezone
+
+from accounts import permissions, roles
+from accounts.models import Grant, Role, User
+from robotctl.problems import Problem
+
+TAKES = "You cannot take rights from somebody who has more than you"
+MANAGES = "They hold rights that you do not have"
+
+
+def promised(grants: models.QuerySet[Grant]) -> frozenset[str]:
+    """What these give together, those that begin later included. What is over gives nothing."""
+    names = Grant.objects.filter(pk__in=grants.values("pk")).open(timezone.now()).order_by()
+    return _of_roles(names.values_list("role_id", flat=True).distinct())
+
+
+def held_by(people: models.QuerySet[User]) -> frozenset[str]:
+    """What these hold together: by their roles, on everything, and by their grants, wherever."""
+    grants = Grant.objects.filter(models.Q(user__in=people) | models.Q(group__user__in=people))
+    return _of_roles(people.order_by().values_list("role_id", flat=True).distinct()) | promised(grants)
+
+
+def _of_roles(names: Iterable[str]) -> frozenset[str]:
+    table = Role.table()
+    return frozenset[str]().union(*(roles.effective(name, table) for name in names))
+
+
+def grantable() -> list[type[models.Model]]:
+    """The models on whose rows rights are granted: those that name others in GRANTED_THROUGH, and those others."""
+    found: list[type[models.Model]] = []
+    for model in apps.get_models():
+        if through := getattr(model, "GRANTED_THROUGH", None):
+            found += [model, *(apps.get_model(label) for label in through)]
+    return found
+
+
+def rows(model: type[models.Model]) -> models.QuerySet[models.Model]:
+    """Its rows that rights can be granted on; the model says in GRANTED_WHILE which these are."""
+    return model._default_manager.filter(**getattr(model, "GRANTED_WHILE", {}))
+
+
+def require_may_grant(by: User, role: Role) -> None:
+    """Raises Problem 403 `beyond_own_rights`."""
+    permissions.require_may_give(by, _of_roles([role.pk]))
+
+
+def require_may_manage(by: User, user: User) -> None:
+    """Whoever manages somebody holds at least their rights. Raises Problem 403 `beyond_own_rights`.
+
+    Asked of the role that `user` has in memory: that may be the one they are about to get.
+    """
+    held = _of_roles([user.role_id or roles.GUEST])
+    if user.pk is not None and user.pk != by.pk:
+        held |= promised(Grant.objects.held_by(user))
+    permissions.require_may_give(by, held, MANAGES)
+
+
+def require_may_take(by: User, grants: models.QuerySet[Grant]) -> None:
+    """Whoever ends these holds what they give, and what their holders hold. What is one's own, or over, can be given up.
+
+    Raises Problem 403 `beyond_own_rights`.
+    """
+    others = grants.exclude(user__isnull=False, user_id=by.pk)
+    losing = permissions.holders(Grant.objects.filter(pk__in=others.values("pk")).open(timezone.now())) - {by.pk}
+    held = held_by(User.objects.filter(pk__in=losing))
+    permissions.require_may_give(by, promised(others) | held, TAKES)
+
+
+def require_may_move(by: User, *, left: list[Any], joined: list[Any]) -> None:
+    """Something leaves and joins what rights on it are given through: grants there are taken from it, and given on it.
+
+    Where grants lie, that needs `users.manage`. Raises Problem 403 `permission_denied`, `beyond_own_rights`.
+    """
+    taken, given = (Grant.objects.on(*objects).open(timezone.now()) for objects in (left, joined))
+    if not taken.exists() and not given.exists():
+        return
+    if not permissions.may(by, "users.manage"):
+        where = " and ".join(str(obj) for obj in [*left, *joined])
+        words = f"Rights are granted on {where}: who may what would change, and that needs users.manage."
+        raise Problem(403, "permission_denied", words)
+    permissions.require_may_give(by, promised(given))
+    require_may_take(by, taken)
+
+
+def give(obj: models.Model, *, role: Role, by: User, **about: Any) -> Grant:
+    """`permissions.grant`, by somebody. Raises Problem 403 `beyond_own_rights`."""
+    with transaction.atomic():
+        require_may_grant(by, role)
+        return permissions.grant(obj, role=role, by=by, **about)
+
+
+def take(given: Grant, by: User) -> None:
+    """`permissions.withdraw`, by somebody. Raises Problem 403 `beyond_own_rights`."""
+    with transaction.atomic():
+        require_may_take(by, Grant.objects.filter(pk=given.pk))
+        permissions.withdraw(given)
+
+
+def take_all(obj: models.Model, by: User) -> None:
+    """`permissions.withdraw_all`, by somebody: `obj` goes. Raises Problem 403 `permission_denied`, `beyond_own_rights`."""
+    with transaction.atomic():
+        require_may_move(by, left=[obj], joined=[])
+        permissions.withdraw_all(obj)

@@ -1,0 +1,74 @@
+"""What every page of the admin is made of: it asks accounts.permissions, and says what is refused."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponseRedirect
+from unfold.admin import ModelAdmin
+
+from accounts import permissions
+from accounts.models import User
+from robotctl.problems import Problem
+
+
+class RightsAdmin(ModelAdmin):
+    """An admin page that asks our rights instead of Django's flags. None: nobody may."""
+
+    view_action: str | None = None
+    change_action: str | None = None
+
+    def _may(self, request: HttpRequest, action: str | None) -> bool:
+        return action is not None and permissions.may(request.user, action)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, self.view_action)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, self.view_action) or self._may(request, self.change_action)
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, self.change_action)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, self.change_action)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, self.change_action)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """What our rules refuse is said on the page, and nothing of it is saved."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Problem as problem:
+            self.message_user(request, f"Not saved. {problem.detail}", messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().delete_view(request, *args, **kwargs)
+        except Problem as problem:
+            self.message_user(request, f"Not deleted. {problem.detail}", messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changelist_view(request, *args, **kwargs)
+        except Problem as problem:
+            self.message_user(request, str(problem.detail), messages.ERROR)
+            return HttpResponseRedirect(request.path)
+
+
+class ReadOnlyAdmin(RightsAdmin):
+    """Looked at, never changed, here."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+
+def person(request: HttpRequest) -> User:
+    """Who is asking."""
+    assert isinstance(request.user, User)  # the admin asks for sign-in
+    return request.user
