@@ -20,7 +20,7 @@ PERSONAL = frozenset({"username", "email", "first_name", "last_name"})
 def connect() -> None:
     """Register accounts' own models and the receiver; called once, when the app is ready."""
     auditlog.register(User, exclude_fields=["last_login", "password", "links_void"])
-    auditlog.register(Role)
+    auditlog.register(Role, exclude_fields=["asks_factor"])  # it follows from mfa_required
     auditlog.register(Grant)
     auditlog.register(Group)
     post_log.connect(_to_journal, dispatch_uid="accounts.audit")

@@ -195,7 +195,7 @@ def test_a_table_is_checked_whole_and_written_in_few_statements(api: Any, people
     person = User.objects.get(username="b59")
     assert (person.role_id, person.is_active, person.groups.count()) == ("operator", False, 0)
     assert person.date_joined is not None and not person.has_usable_password()
-    told = JournalEntry.objects.filter(target="b59").order_by("pk").values_list("verb", "data")
+    told = JournalEntry.objects.filter(person_id=person.pk).order_by("pk").values_list("verb", "data")
     assert [verb for verb, _ in told] == ["user.created", "user.groups_changed", "user.changed", "user.groups_changed"]
     assert told[2][1]["changes"] == {"role": ["viewer", "operator"], "is_active": ["True", "False"]}
 

@@ -39,8 +39,12 @@ def _watched(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def watched(queryset: Any, *args: Any, **kwargs: Any) -> Any:
         caller = sys._getframe(1)
+        while caller.f_back is not None and caller.f_code.co_filename.endswith("django/db/models/manager.py"):
+            caller = caller.f_back
         if not auditlog.contains(queryset.model) or not _is_ours(caller.f_code.co_filename):
             return original(queryset, *args, **kwargs)
+        if kwargs and kwargs.keys() <= set(auditlog.get_model_fields(queryset.model)["exclude_fields"]):
+            return original(queryset, *args, **kwargs)  # derived, or void the moment it is used
         where = f"{Path(caller.f_code.co_filename).relative_to(ROOT)}:{caller.f_lineno}"
         rows, told = _rows(), _has_told()
         done = original(queryset, *args, **kwargs)
