@@ -9,7 +9,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and record"
 
     def ready(self) -> None:
-        from accounts import audit, openapi  # noqa: F401 - registers itself
+        from accounts import audit, journal_health, openapi  # noqa: F401 - they register themselves
 
         audit.connect()
         post_migrate.connect(make_default_roles, sender=self)

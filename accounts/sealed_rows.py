@@ -14,21 +14,22 @@ from accounts import seal_format as form
 from accounts.journal_models import JournalEntry, Seal
 
 CHUNK = 2_000
-NUMBERS = {"id", "late", "actor_id", "person_id", "origin_id", "number", "first_id", "last_id", "count", "witness"}
+NUMBERS = {"id", "actor_id", "person_id", "origin_id", "number", "first_id", "last_id", "count", "witness"}
 
 
-def read(rows: QuerySet[JournalEntry]) -> Iterator[form.Row]:
+def read(rows: QuerySet[JournalEntry], *, limit: int | None = None) -> Iterator[form.Row]:
     """These rows as they are sealed, oldest first, a few thousand at a time."""
     wanted = [_column(name) for name in form.FIELDS]
-    rows, last = rows.order_by("pk"), None
-    while True:
+    rows, last, left = rows.order_by("pk"), None, limit
+    while left is None or left > 0:
+        size = CHUNK if left is None else min(CHUNK, left)
         following = rows if last is None else rows.filter(pk__gt=last)
-        chunk = list(following.values_list(*wanted)[:CHUNK])
+        chunk = list(following.values_list(*wanted)[:size])
         for values in chunk:
             yield _row(values)
-        if len(chunk) < CHUNK:
+        if len(chunk) < size:
             return
-        last = chunk[-1][0]
+        last, left = chunk[-1][0], None if left is None else left - size
 
 
 def read_seals(seals: QuerySet[Seal], *, limit: int) -> list[form.Seal]:
@@ -52,6 +53,7 @@ def _column(name: str) -> Expression | F:
 def _row(values: tuple[Any, ...]) -> form.Row:
     row = {name: _exact(value) for name, value in zip(form.FIELDS, values, strict=True)}
     row["at"], row["data"] = _moment(row["at"]), _json(row["data"])
+    row["late"] = {"0": False, "1": True}.get(row["late"], row["late"])
     return row
 
 
