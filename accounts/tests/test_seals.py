@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import call_command
 from django.db import DatabaseError, connection, connections, transaction
 
-from accounts import journal, journal_checks, journal_guard, journal_health, sealed_rows, seals
+from accounts import journal, journal_checks, journal_guard, journal_health, sealed_rows, seals, verify_views
 from accounts import seal_format as form
 from accounts.journal_models import JournalCheck, JournalEntry, Seal
 from accounts.journal_walk import walk
@@ -23,8 +23,10 @@ TABLE = "accounts_journalentry"
 
 
 @pytest.fixture(autouse=True)
-def begun(transactional_db: None) -> None:
-    """What setting up has recorded is seal 1."""
+def begun(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What setting up has recorded is seal 1; a slow machine checks as much as a fast one."""
+    monkeypatch.setattr(journal_checks, "BUDGET_S", 60.0)
+    monkeypatch.setattr(verify_views, "BUDGET_S", 60.0)
     journal.record("test.begun")
     seals.seal()
 
