@@ -9,7 +9,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and record"
 
     def ready(self) -> None:
-        from accounts import audit, leaked, openapi  # noqa: F401 - register themselves
+        from accounts import audit, journal_health, leaked, openapi  # noqa: F401 - they register themselves
 
         audit.connect()
         post_migrate.connect(make_default_roles, sender=self)

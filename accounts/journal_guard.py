@@ -58,7 +58,8 @@ def _names(vendor: str) -> list[str]:
 def _sqlite(table: str) -> list[str]:
     refuse = f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only: {table}'); END"
     key = "number" if table == "accounts_seal" else "id"
-    same = f"EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608 - our own names
+    # A number that SQLite has yet to give is -1 here.
+    same = f"NEW.{key} <> -1 AND EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608 - our own names
     return [
         f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {refuse}",
         f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN NOT {OPEN} {refuse}",

@@ -104,7 +104,7 @@ class Seal(models.Model):
 
 
 class JournalArchive(models.Model):
-    """A range of whole seals whose rows were moved to a file."""
+    """A range of whole seals whose rows were moved to a file. Signed: otherwise whoever deletes rows would add one of these."""
 
     first_seal = models.BigIntegerField()
     last_seal = models.BigIntegerField(unique=True)
@@ -114,6 +114,7 @@ class JournalArchive(models.Model):
     file = models.CharField(max_length=200)
     sha256 = models.CharField(max_length=64)
     made_at = models.DateTimeField(default=timezone.now)
+    signature = models.CharField(max_length=88)
 
     class Meta:
         ordering = ["-last_seal"]
@@ -123,7 +124,8 @@ class JournalArchive(models.Model):
 
 
 class JournalCheck(models.Model):
-    """What one check of the seals has found: `findings` [{"kind", "id", "seal", "words"}], none when all is whole."""
+    """One check of the seals from `first_seal` to `last_seal`, and what was known to be wrong when it ended, also elsewhere:
+    `findings` [{"kind", "id", "seal", "words"}], none when all is whole."""
 
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField()

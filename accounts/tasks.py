@@ -1,12 +1,15 @@
 """Scheduled housekeeping. Nothing here decides a right: what has ended is refused whether or not these run."""
 
+from datetime import timedelta
+
 from axes.models import AccessAttempt
 from celery import shared_task
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import journal, lockout, permissions
+from accounts import archives, journal, journal_checks, lockout, permissions, seals
 from accounts.models import ApiToken, Grant, SignIn, WsTicket
 
 
@@ -28,3 +31,23 @@ def end_grants() -> None:
         with transaction.atomic():
             permissions.withdraw(grant)
             journal.record("grant.ended", str(grant), person=grant.user, reason="its time is over")
+
+
+@shared_task
+def seal_journal() -> None:
+    """Close what was recorded since the last time."""
+    seals.seal()
+
+
+@shared_task
+def check_journal() -> None:
+    """Hold the newest seals, and the next part of all of them, against their rows."""
+    journal_checks.check()
+
+
+@shared_task
+def archive_journal() -> None:
+    """Move what is older than ROBOTCTL_JOURNAL_KEEP_DAYS to a file; 0 keeps everything."""
+    days = settings.JOURNAL_KEEP_DAYS
+    if days:
+        archives.archive(before=timezone.now() - timedelta(days=days), reason=f"kept for {days} days")

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from accounts import account_views, lock_views, person_views, registration, role_views, user_exchange, user_views, views
+from accounts import (
+    account_views,
+    lock_views,
+    person_views,
+    registration,
+    role_views,
+    user_exchange,
+    user_views,
+    verify_views,
+    views,
+)
 
 urlpatterns = [
     path("auth/login/", views.Login.as_view(), name="auth-login"),
@@ -37,5 +47,6 @@ urlpatterns = [
     path("roles/validation/", role_views.Validation.as_view(), name="roles-validation"),
     path("roles/<slug:name>/", role_views.RoleDetail.as_view(), name="role"),
     path("roles/<slug:name>/permissions/", role_views.RolePermissions.as_view(), name="role-permissions"),
+    path("journal/verify/", verify_views.Verify.as_view(), name="journal-verify"),
     path("journal/", views.Journal.as_view(), name="journal"),
 ]

@@ -1,4 +1,4 @@
-"""The front door: HTTP to Django, WebSockets to the consumers."""
+"""The front door: HTTP to Django, WebSockets to the consumers; and the end, at which the journal is sealed."""
 
 import os
 
@@ -12,10 +12,11 @@ from django.http.response import HttpResponseBase
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "robotctl.settings")
 django.setup(set_prefix=False)
 
+from accounts import seals  # noqa: E402 - needs the app registry
 from firmware.stop_route import StopRoute  # noqa: E402 - needs the app registry
 from firmware.stop_targets import targets  # noqa: E402 - needs the app registry
 from realtime.routing import websocket_urlpatterns  # noqa: E402 - needs the app registry
-from robotctl.front import Headers, Limits  # noqa: E402 - needs settings
+from robotctl.front import Headers, Limits, Message, Receive, Send  # noqa: E402 - needs settings
 
 
 class OneThreadHandler(ASGIHandler):
@@ -32,6 +33,17 @@ class OneThreadHandler(ASGIHandler):
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
 
 
+async def lifespan(scope: Message, receive: Receive, send: Send) -> None:
+    """What a server with a lifespan (uvicorn) tells: at the end, what this process has recorded is sealed."""
+    while True:
+        kind = (await receive())["type"]
+        if kind == "lifespan.shutdown":
+            await sync_to_async(seals.close, thread_sensitive=False)()
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
 targets.start()
 http = Headers(StopRoute(Limits(OneThreadHandler()), targets))
-application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
+application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns), "lifespan": lifespan})

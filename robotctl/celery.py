@@ -1,11 +1,21 @@
 """The Celery app: scheduled work only. No task takes a robot action as its argument, none ever holds a robot's socket."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "robotctl.settings")
 
 app = Celery("robotctl")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_shutdown.connect
+def close_journal(**_: Any) -> None:
+    """Nothing that was recorded waits unsealed until somebody starts again."""
+    from accounts import seals
+
+    seals.close()

@@ -3,6 +3,7 @@
 Every problem is collected and told at once, in words: a wrong setting stops the start, it never becomes a default.
 """
 
+import base64
 import ipaddress
 import os
 import secrets
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 import environ
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.core.exceptions import ImproperlyConfigured
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +41,8 @@ class Environment:
     bus_socket: Path | None  # the embedded bus listens here; None when REDIS_URL names a server
     secret_key: str
     credential_keys: list[str]
+    seal_key: str  # signs the journal's seals: base64 of the 32 bytes of an Ed25519 key
+    seal_public_keys: list[str]  # those of before, whose seals still count
     robot_networks: list[Network]
     trusted_proxies: list[Network]
     allowed_hosts: list[str]
@@ -47,6 +51,7 @@ class Environment:
     asgi_server: str
     demo_robots: int
     lock_after_s: int  # a browser session that nobody touches
+    journal_keep_days: int  # rows that are older go to an archive; 0: never
     registration: bool  # people may register themselves, as guests
     breached_passwords: Path | None  # a list of leaked ones, see accounts/leaked.py
 
@@ -108,6 +113,20 @@ def _fernet_key(value: str) -> str:
     return value
 
 
+def _seal_key(value: str) -> str:
+    Ed25519PrivateKey.from_private_bytes(base64.b64decode(value, validate=True))
+    return value
+
+
+def _seal_public_key(value: str) -> str:
+    Ed25519PublicKey.from_public_bytes(base64.b64decode(value, validate=True))
+    return value
+
+
+def _new_seal_key() -> str:
+    return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
+
+
 def _kept_secret(path: Path, make: Callable[[], str]) -> str:
     """The secret in `path`; made there (mode 0600) when it is not. Safe when several processes start together."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -167,6 +186,7 @@ def _required(reader: Reader, production: bool) -> None:
         reader.problems.append("TESTING=true does not start with ENVIRONMENT=production: unset one of them.")
     reader.required("SECRET_KEY", "it signs sessions; generate 50 random characters and keep them.")
     reader.required("ROBOTCTL_KEYS", "they encrypt the robots' credentials; generate Fernet keys and keep them.")
+    reader.required("ROBOTCTL_SEAL_KEY", "it signs the journal; generate 32 random bytes, base64, and keep them.")
     reader.required("ROBOT_NETWORKS", "the networks that robots may have addresses in, for example 10.20.0.0/16.")
     reader.required("ALLOWED_HOSTS", "the names under which people reach this server.")
 
@@ -189,6 +209,8 @@ def _values(reader: Reader, production: bool) -> dict[str, Any]:
         "bus_socket": bus_socket,
         "secret_key": reader.text("SECRET_KEY", ""),
         "credential_keys": reader.items("ROBOTCTL_KEYS", "", _fernet_key, "a Fernet key (32 bytes, url-safe base64)"),
+        "seal_key": "".join(reader.items("ROBOTCTL_SEAL_KEY", "", _seal_key, "base64 of 32 bytes")[:1]),
+        "seal_public_keys": reader.items("ROBOTCTL_SEAL_PUBLIC_KEYS", "", _seal_public_key, "base64 of 32 bytes"),
         "robot_networks": reader.items("ROBOT_NETWORKS", DEVELOPMENT_NETWORKS, ipaddress.ip_network, network),
         "trusted_proxies": reader.items("TRUSTED_PROXIES", "", ipaddress.ip_network, "an address or network"),
         "allowed_hosts": reader.items("ALLOWED_HOSTS", local_hosts, str, "a host name"),
@@ -198,6 +220,7 @@ def _values(reader: Reader, production: bool) -> dict[str, Any]:
         "demo_robots": reader.number("ROBOTCTL_DEMO_ROBOTS", 3, 0, 200),
         "lock_after_s": reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400),
         "breached_passwords": reader.file("ROBOTCTL_BREACHED_PASSWORDS"),
+        "journal_keep_days": reader.number("ROBOTCTL_JOURNAL_KEEP_DAYS", 0, 0, 36_500),
         "registration": reader.choice("ROBOTCTL_REGISTRATION", "off", "off", "guest") == "guest",
     }
 
@@ -211,6 +234,7 @@ def _kept_secrets(values: dict[str, Any]) -> None:
         values["credential_keys"] = values["credential_keys"] or [
             _kept_secret(keys / "robot-credentials", lambda: Fernet.generate_key().decode())
         ]
+        values["seal_key"] = values["seal_key"] or _kept_secret(keys / "journal-seal", _new_seal_key)
     except OSError as error:
         words = f"robotctl cannot write to {values['var']} ({error.strerror}): set ROBOTCTL_VAR to a folder it may write to."
         raise ImproperlyConfigured(words) from error

@@ -11,12 +11,14 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
+from accounts import journal_health, seals
 from firmware.models import Poller
 from monitoring.models import Heartbeat
 from monitoring.tasks import SCHEDULED_WORK
 
 POLL_SILENT_AFTER = timedelta(seconds=10)
 WORK_SILENT_AFTER = timedelta(seconds=40)
+UNSEALED_AFTER = timedelta(seconds=60)
 Check = tuple[str, str]  # status "ok" | "degraded" | "failed", detail
 
 
@@ -94,10 +96,32 @@ def _scheduled_work() -> Check:
     return "ok", f"last sign of life {age.total_seconds():.0f} s ago"
 
 
+def _journal() -> Check:
+    try:
+        state = journal_health.state()
+    except DatabaseError:
+        return "failed", "The database does not answer."
+    if wrong := journal_health.wrong(state):
+        return "degraded", " ".join(wrong)
+    return "ok", f"{state['seals']} seals, the whole checked at {state['whole_checked_at'] or 'no time yet'}"
+
+
+def _seals() -> Check:
+    try:
+        tail = seals.tail()
+    except DatabaseError:
+        return "failed", "The database does not answer."
+    age = timedelta(seconds=tail.age_s(timezone.now()))
+    words = f"{tail.count} rows are not sealed yet, the oldest for {age.total_seconds():.0f} s"
+    return ("degraded" if age > UNSEALED_AFTER else "ok"), words
+
+
 CHECKS: dict[str, Callable[[], Check]] = {
     "database": _database,
     "migrations": _migrations,
     "bus": _bus,
     "poll": _poll,
     "scheduled_work": _scheduled_work,
+    "journal": _journal,
+    "seals": _seals,
 }

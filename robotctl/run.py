@@ -145,9 +145,10 @@ def become_supervisor(env: Environment, config: Path) -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")  # the children's logs are up to date when one dies
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # glibc's arena per thread costs more memory than it saves time here
     page = ["--page", env.host, str(env.port), str(env.var)]
+    last = ["--last", sys.executable, "manage.py", "seal_journal"]
     os.execv(
         sys.executable,
-        [sys.executable, "-m", "robotctl.run_supervisor", str(config), "--logs", str(env.var / "log"), *page],
+        [sys.executable, "-m", "robotctl.run_supervisor", str(config), "--logs", str(env.var / "log"), *page, *last],
     )
 
 

@@ -10,6 +10,7 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from supervisor.supervisord import Supervisor
 from robotctl.run_listener import Banner, Watch, say
 
 OPEN_FILES = 10_240  # one per socket of a page; macOS allows 256 unasked
+LAST_TIMEOUT_S = 30
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -115,8 +117,11 @@ class Watched(Supervisor):  # type: ignore[misc]
         return died or str(child.spawnerr)
 
 
-def supervise(config: Path, watch: Watch, banner: Banner | None) -> int:
-    """Run until told to stop, or until an essential child is given up. Returns the exit code."""
+def supervise(config: Path, watch: Watch, banner: Banner | None, last: list[str]) -> int:
+    """Run until told to stop, or until an essential child is given up; then, when all have ended, the command `last`.
+
+    Returns the exit code.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -126,8 +131,19 @@ def supervise(config: Path, watch: Watch, banner: Banner | None) -> int:
     with contextlib.suppress(asyncore.ExitNow):  # how supervisord ends
         Watched(options, watch, banner).main()
     options.close_logger()
+    if last:
+        run_last(last, watch.logs)
     say(watch.fatal or "robotctl has stopped.")
     return 1 if watch.fatal else 0
+
+
+def run_last(command: list[str], logs: Path) -> None:
+    """When nobody writes any more."""
+    with (logs / "last.log").open("ab") as log:
+        try:
+            subprocess.run(command, stdout=log, stderr=log, timeout=LAST_TIMEOUT_S, check=True)  # noqa: S603 - our own
+        except subprocess.SubprocessError:
+            say(f"The last rows of the journal are not sealed, the next start does that; see {log.name}.")
 
 
 def main() -> int:
@@ -135,12 +151,15 @@ def main() -> int:
     parser.add_argument("config", type=Path)
     parser.add_argument("--logs", type=Path, required=True)
     parser.add_argument("--page", nargs=3, metavar=("HOST", "PORT", "VAR"), help="tell when this page answers")
+    parser.add_argument(
+        "--last", nargs="+", default=[], metavar="COMMAND", help="run this when all children have ended"
+    )
     arguments = parser.parse_args()
     banner = None
     if arguments.page:
         host, port, var = arguments.page
         banner = Banner(host, int(port), Path(var))
-    return supervise(arguments.config, Watch(arguments.logs), banner)
+    return supervise(arguments.config, Watch(arguments.logs), banner, arguments.last)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,7 @@ REST_KNOX = {"TOKEN_TTL": timedelta(hours=10), "AUTH_HEADER_PREFIX": "Token", "T
 WS_TICKET_LIFETIME_S = 30
 LOCK_AFTER_S = ENV.lock_after_s
 REGISTRATION = ENV.registration
+JOURNAL_KEEP_DAYS = ENV.journal_keep_days
 
 # --- web ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -235,6 +236,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "monitoring.tasks.heartbeat", "schedule": 10.0, "options": {"expires": 10}},
     "forget-expired": {"task": "accounts.tasks.forget_expired", "schedule": 300.0, "options": {"expires": 300}},
+    "seal-journal": {"task": "accounts.tasks.seal_journal", "schedule": 10.0, "options": {"expires": 10}},
+    "check-journal": {"task": "accounts.tasks.check_journal", "schedule": 10.0, "options": {"expires": 10}},
+    "archive-journal": {"task": "accounts.tasks.archive_journal", "schedule": 86_400.0, "options": {"expires": 3_600}},
     "end-grants": {"task": "accounts.tasks.end_grants", "schedule": 60.0, "options": {"expires": 60}},
 }
 

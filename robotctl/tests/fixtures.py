@@ -141,6 +141,12 @@ def _hashed() -> str:
 
 
 @pytest.fixture(autouse=True)
+def no_head() -> None:
+    """Every test begins with an empty journal; the file that remembers its newest seal does too."""
+    (VAR / "journal-head").unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True)
 def strangers() -> None:
     """Every test counts its own strangers, and its own requests."""
     from accounts import refusals, throttles

@@ -1,5 +1,6 @@
 """What an installation is checked for before it goes into production."""
 
+import base64
 import os
 import secrets
 import subprocess
@@ -32,6 +33,7 @@ def production() -> dict[str, str]:
         "ENVIRONMENT": "production",
         "SECRET_KEY": secrets.token_urlsafe(50),
         "ROBOTCTL_KEYS": Fernet.generate_key().decode(),
+        "ROBOTCTL_SEAL_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "ROBOT_NETWORKS": "10.20.0.0/16",
         "ALLOWED_HOSTS": "robotctl.example.org",
     }

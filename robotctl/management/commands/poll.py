@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand
 
-from accounts import context, journal
+from accounts import context, journal, seals
 from firmware.drainer import SHUTDOWN_WAIT_S, drainer
 from firmware.poller import PollLoop
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
         if left:  # closing now may harm these robots; there is nothing better left to do
             journal.record("link.abandoned", "poll", outcome=journal.Outcome.UNKNOWN, data={"sockets": left})
         journal.record("system.stopped", "poll", data={"owner": loop.owner})
+        seals.close()
         log.info("poll.stopped", owner=loop.owner)
         if loop.failed:
             raise SystemExit(1)  # the supervisor starts it again
