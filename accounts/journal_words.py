@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 WORD = re.compile(r"[^\W_]+")
-LONGEST = 100_000  # characters of a row that are indexed on PostgreSQL, whose index refuses a row with a megabyte of words
+LONGEST = (
+    100_000  # characters of a row that are indexed on PostgreSQL, whose index refuses a row with a megabyte of words
+)
 MOST_WORDS = 16
 PUNCTUATION = r"""!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~"""
 COLUMNS = ("verb", "target", "robot", "reason")
@@ -58,17 +60,16 @@ def _sqlite_words(row: str) -> str:
     CASE WHEN type IN ('true', 'false', 'null') THEN type ELSE coalesce(atom, '') END, ' ') FROM json_tree({row}data)), '')"""  # noqa: S608 - our own names
 
 
-SQLITE = [
-    # Neither positions nor lengths: words are looked up, not ranked.
-    "CREATE VIRTUAL TABLE journal_words USING fts5(words, content='', detail='none', columnsize=0,"
-    " tokenize='unicode61 remove_diacritics 0')",
-    f"""CREATE TRIGGER journal_words_insert AFTER INSERT ON accounts_journalentry BEGIN
-    INSERT INTO journal_words(rowid, words) VALUES (NEW.id, {_sqlite_words("NEW.")}); END""",
-    f"""CREATE TRIGGER journal_words_delete AFTER DELETE ON accounts_journalentry BEGIN
-    INSERT INTO journal_words(journal_words, rowid, words) VALUES ('delete', OLD.id, {_sqlite_words("OLD.")}); END""",
-    f"""INSERT INTO journal_words(rowid, words)
-    SELECT id, {_sqlite_words("accounts_journalentry.")} FROM accounts_journalentry""",  # noqa: S608 - our own names
-]
+# Neither positions nor lengths are kept: words are looked up, not ranked.
+TABLE = """CREATE VIRTUAL TABLE journal_words
+    USING fts5(words, content='', detail='none', columnsize=0, tokenize='unicode61 remove_diacritics 0')"""
+INSERT = f"""CREATE TRIGGER journal_words_insert AFTER INSERT ON accounts_journalentry BEGIN
+    INSERT INTO journal_words(rowid, words) VALUES (NEW.id, {_sqlite_words("NEW.")}); END"""  # noqa: S608 - our own names
+DELETE = f"""CREATE TRIGGER journal_words_delete AFTER DELETE ON accounts_journalentry BEGIN
+    INSERT INTO journal_words(journal_words, rowid, words) VALUES ('delete', OLD.id, {_sqlite_words("OLD.")}); END"""  # noqa: S608 - our own names
+FILL = f"""INSERT INTO journal_words(rowid, words)
+    SELECT id, {_sqlite_words("accounts_journalentry.")} FROM accounts_journalentry"""  # noqa: S608 - our own names
+SQLITE = [TABLE, INSERT, DELETE, FILL]
 # jsonb writes a line's end as \n, whose n would become part of the next word.
 _DATA = r"replace(replace(replace(data::text, '\n', ' '), '\r', ' '), '\t', ' ')"
 _TEXT = f"left({JOINED.join((*COLUMNS, _DATA))}, {LONGEST})"

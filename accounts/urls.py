@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from accounts import account_views, lock_views, person_views, registration, role_views, user_exchange, user_views, views
+from accounts import (
+    account_views,
+    journal_export_view,
+    journal_views,
+    lock_views,
+    person_views,
+    registration,
+    role_views,
+    user_exchange,
+    user_views,
+    views,
+)
 
 urlpatterns = [
     path("auth/login/", views.Login.as_view(), name="auth-login"),
@@ -37,5 +48,8 @@ urlpatterns = [
     path("roles/validation/", role_views.Validation.as_view(), name="roles-validation"),
     path("roles/<slug:name>/", role_views.RoleDetail.as_view(), name="role"),
     path("roles/<slug:name>/permissions/", role_views.RolePermissions.as_view(), name="role-permissions"),
-    path("journal/", views.Journal.as_view(), name="journal"),
+    path("journal/", journal_views.Journal.as_view(), name="journal"),
+    path("journal/export/", journal_export_view.JournalExport.as_view(), name="journal-export"),
+    path("journal/<int:pk>/", journal_views.JournalDetail.as_view(), name="journal-row"),
+    path("journal/chain/<str:request_id>/", journal_views.JournalChain.as_view(), name="journal-chain"),
 ]

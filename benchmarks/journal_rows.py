@@ -31,14 +31,29 @@ OUTCOMES = {"ok": 970, "denied": 20, "failed": 9, "unknown": 1}
 REASONS = ["", "", "", "shorter rail", "pallet stands in the way", "battery low", "maintenance window", "test drive"]
 RARE = ["leakage", "bearing", "smoke", "collision", "firmware", "intruder"]
 FIELDS = JournalEntry._meta.concrete_fields
+COLUMNS = ", ".join(str(field.column) for field in FIELDS)
+BLOCK = 250_000  # rows are made one by one up to here, and then repeated with other ids, times and numbers
+REPEAT = """INSERT INTO accounts_journalentry ({columns}) SELECT id + %(more)s, {at}, late, actor_id, person_id, origin_id,
+    CASE request_id WHEN '' THEN '' ELSE substr(request_id, 1, 28) || %(name)s END, verb, target, robot, outcome, reason,
+    {data} FROM accounts_journalentry WHERE id <= %(block)s AND id + %(more)s <= %(count)s ORDER BY id"""
+DIALECT = {
+    "postgresql": {
+        "at": "at + %(seconds)s * interval '1 second'",
+        "data": """replace(data::text, '"command": ', '"command": ' || %(copy)s::text)::jsonb""",
+    },
+    "sqlite": {  # the time as Django writes it
+        "at": "replace(strftime('%%Y-%%m-%%d %%H:%%M:%%f', at, %(seconds)s || ' seconds') || '000', '.000000', '')",
+        "data": """replace(data, '"command": ', '"command": ' || %(copy)s)""",
+    },
+}
 Row = tuple[Any, ...]
 
 
-def rows(count: int) -> Iterator[Row]:
-    """Values in the order of FIELDS, ids from 1. Half of them come in bursts of one robot with one request id."""
+def rows(count: int, step: timedelta) -> Iterator[Row]:
+    """Values in the order of FIELDS, ids from 1. Many come in bursts of one robot with one request id."""
     draw = random.Random(5)
     weights = [1 / (rank + 1) for rank in range(len(VERBS))]
-    at, step = ENDS - YEAR, YEAR / count
+    at = ENDS - YEAR
     number = 0
     while number < count:
         burst = min(draw.choice((1, 1, 2, 3, 3, 4, 6, 60)), count - number)
@@ -51,8 +66,8 @@ def rows(count: int) -> Iterator[Row]:
             at += step * 0.5 * draw.random()
             chance = draw.random()
             late = chance < 0.0002
-            (outcome,) = draw.choices(list(OUTCOMES), OUTCOMES.values())
-            reason = draw.choice(RARE) if chance > 0.99998 else draw.choice(REASONS)
+            (outcome,) = draw.choices(list(OUTCOMES), list(OUTCOMES.values()))
+            reason = draw.choice(RARE) if chance > 0.99997 else draw.choice(REASONS)
             data = {"command": number // 4, "code": verb.partition(".")[2], "params": {"target_mm": int(chance * 9000)}}
             about = 1 + number % PEOPLE if verb.startswith("user.") else None
             happened = at - timedelta(minutes=20) if late else at
@@ -76,7 +91,9 @@ def build(count: int) -> None:
             editor.remove_index(JournalEntry, index)
         _without_guard()
     JournalEntry.objects.all().delete()  # the migrations' own
-    (_copy if connection.vendor == "postgresql" else _insert)(count)
+    block, step = min(count, BLOCK), YEAR / count
+    (_copy if connection.vendor == "postgresql" else _insert)(block, step)
+    _repeat(block, count, step)
     with connection.schema_editor() as editor:
         for index in JournalEntry._meta.indexes:
             editor.add_index(JournalEntry, index)
@@ -101,20 +118,34 @@ def _without_guard() -> None:
             cursor.execute("DROP TABLE journal_words")
 
 
-def _copy(count: int) -> None:
-    columns = ", ".join(field.column for field in FIELDS)
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY accounts_journalentry ({columns}) FROM STDIN") as copy:
-            for row in rows(count):
-                copy.write_row(row)
-        cursor.execute("SELECT setval(pg_get_serial_sequence('accounts_journalentry', 'id'), %s)", [count])
+def _copy(block: int, step: timedelta) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY accounts_journalentry ({COLUMNS}) FROM STDIN") as copy:
+        for row in rows(block, step):
+            copy.write_row(row)
 
 
-def _insert(count: int) -> None:
+def _insert(block: int, step: timedelta) -> None:
     marks = ", ".join("%s" for _ in FIELDS)
-    columns = ", ".join(field.column for field in FIELDS)
     at = models.DateTimeField()
-    stored = ((row[0], at.get_db_prep_value(row[1], connection), *row[2:]) for row in rows(count))
+    stored = ((row[0], at.get_db_prep_value(row[1], connection), *row[2:]) for row in rows(block, step))
     with connection.cursor() as cursor:
         while batch := list(itertools.islice(stored, 50_000)):
-            cursor.executemany(f"INSERT INTO accounts_journalentry ({columns}) VALUES ({marks})", batch)
+            cursor.executemany(f"INSERT INTO accounts_journalentry ({COLUMNS}) VALUES ({marks})", batch)
+
+
+def _repeat(block: int, count: int, step: timedelta) -> None:
+    query = REPEAT.format(columns=COLUMNS, **DIALECT[connection.vendor])
+    with connection.cursor() as cursor:
+        for copy, more in enumerate(range(block, count, block), 1):
+            seconds = (step * more).total_seconds()
+            about: dict[str, Any] = {
+                "more": more,
+                "seconds": seconds,
+                "copy": copy,
+                "name": f"{copy:04x}",
+                "block": block,
+                "count": count,
+            }
+            cursor.execute(query, about)
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT setval(pg_get_serial_sequence('accounts_journalentry', 'id'), %s)", [count])
