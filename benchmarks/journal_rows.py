@@ -95,6 +95,8 @@ def build(count: int) -> None:
     (_copy if connection.vendor == "postgresql" else _insert)(block, step)
     _repeat(block, count, step)
     with connection.schema_editor() as editor:
+        if connection.vendor == "postgresql":
+            editor.execute("SET LOCAL maintenance_work_mem = '512MB'")
         for index in JournalEntry._meta.indexes:
             editor.add_index(JournalEntry, index)
         with connection.cursor() as cursor:
