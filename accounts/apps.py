@@ -9,9 +9,11 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and record"
 
     def ready(self) -> None:
-        from accounts import audit, openapi  # noqa: F401 - registers itself
+        from accounts import audit, openapi, reports  # noqa: F401 - openapi registers itself
+        from accounts.reports import own
 
         audit.connect()
+        reports.REPORTS.update(own.REPORTS)
         post_migrate.connect(make_default_roles, sender=self)
 
 

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from accounts import account_views, lock_views, person_views, registration, role_views, user_exchange, user_views, views
+from accounts import (
+    account_views,
+    lock_views,
+    person_views,
+    registration,
+    report_views,
+    role_views,
+    user_exchange,
+    user_views,
+    views,
+)
 
 urlpatterns = [
     path("auth/login/", views.Login.as_view(), name="auth-login"),
@@ -37,5 +47,7 @@ urlpatterns = [
     path("roles/validation/", role_views.Validation.as_view(), name="roles-validation"),
     path("roles/<slug:name>/", role_views.RoleDetail.as_view(), name="role"),
     path("roles/<slug:name>/permissions/", role_views.RolePermissions.as_view(), name="role-permissions"),
+    path("reports/", report_views.Reports.as_view(), name="reports"),
+    path("reports/<slug:report>/", report_views.ReportDetail.as_view(), name="report"),
     path("journal/", views.Journal.as_view(), name="journal"),
 ]

@@ -9,7 +9,7 @@ from accounts.models import JournalEntry
 from firmware import recorder, waiting
 from firmware.client import Observation
 from firmware.models import Command, CommandStatus
-from firmware.telling import tell
+from firmware.telling import tell, took_s
 
 Outcome = journal.Outcome
 
@@ -39,7 +39,7 @@ def end(
             f"command.{status}",
             command,
             outcome=_outcome(status),
-            data={"code": command.code, "detail": command.detail, **(data or {})},
+            data={"code": command.code, "detail": command.detail, "took_s": took_s(command, now), **(data or {})},
         )
         journal.record_all(told)
 

@@ -9,6 +9,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,7 @@ class Environment:
     asgi_server: str
     demo_robots: int
     lock_after_s: int  # a browser session that nobody touches
+    shifts: list[int]  # when they begin, in minutes after midnight UTC, in their order
     registration: bool  # people may register themselves, as guests
 
 
@@ -90,6 +92,13 @@ class Reader:
                 self.problems.append(f"{name}: {shown} is not {what}.")
         return parsed
 
+    def shifts(self, name: str, default: str) -> list[int]:
+        """Starts of shifts, "06:00,14:00", as minutes after midnight."""
+        starts = self.items(name, default, _minutes, "a time like 06:00")
+        if not starts or starts != sorted(set(starts)):
+            self.problems.append(f"{name}: name when the shifts of a day begin, each once, earliest first.")
+        return starts
+
     def required(self, name: str, why: str) -> None:
         if not self.source.get(name, "").strip():
             self.problems.append(f"{name} is required in production: {why}")
@@ -98,6 +107,13 @@ class Reader:
 def _fernet_key(value: str) -> str:
     Fernet(value)
     return value
+
+
+def _minutes(value: str) -> int:
+    clock = time.fromisoformat(value)
+    if len(value) != len("06:00"):
+        raise ValueError(value)
+    return clock.hour * 60 + clock.minute
 
 
 def _kept_secret(path: Path, make: Callable[[], str]) -> str:
@@ -189,6 +205,7 @@ def _values(reader: Reader, production: bool) -> dict[str, Any]:
         "asgi_server": reader.choice("ROBOTCTL_ASGI", "daphne", "daphne", "uvicorn"),
         "demo_robots": reader.number("ROBOTCTL_DEMO_ROBOTS", 3, 0, 200),
         "lock_after_s": reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400),
+        "shifts": reader.shifts("ROBOTCTL_SHIFTS", "06:00,14:00,22:00"),
         "registration": reader.choice("ROBOTCTL_REGISTRATION", "off", "off", "guest") == "guest",
     }
 
