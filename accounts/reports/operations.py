@@ -159,7 +159,7 @@ def _durations(took: dict[Any, Spread], done: Spread) -> dict[str, Any]:
     columns = [column("command"), column("until"), column("count", "Commands")]
     columns += [column("p50", "p50", "s"), column("p95", "p95", "s"), column("longest", "Longest", "s")]
     rows = [(name or "all", "confirmed", *took[name]) for name in sorted(took)]
-    rows += [("all", "arrived", *done)] if done.many else []
+    rows += [("all", "arrived", *done)] if done.of else []
     return table("durations", "How long it took from being accepted", columns, rows)
 
 
