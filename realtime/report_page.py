@@ -19,6 +19,8 @@ from firmware.models import Robot
 from realtime.report_charts import drawn, number
 from realtime.views import frame
 
+SHORT = 24  # letters
+
 
 @login_required
 @never_cache
@@ -100,7 +102,14 @@ def shown(found: dict[str, Any]) -> dict[str, Any]:
             {"link": link, "cells": [_cell(value, unit) for value, unit in zip(row, units, strict=True)]}
             for row, link in zip(one["rows"], links, strict=True)
         ]
-        tables.append({**one, "rows": rows, "cut": one["total"] > len(rows), "linked": bool(one["links"])})
+        kinds = [{row["cells"][index]["kind"] for row in rows} for index in range(len(units))]
+        columns = [{**column, "number": "number" in kind} for column, kind in zip(one["columns"], kinds, strict=True)]
+        for row in rows:
+            for cell, column in zip(row["cells"], columns, strict=True):
+                cell["number"] = column["number"] and cell["kind"] == "none"
+        tables.append(
+            {**one, "columns": columns, "rows": rows, "cut": one["total"] > len(rows), "linked": bool(one["links"])}
+        )
     period = {name: _cell(moment, TIME)["text"] for name, moment in found["period"].items()}
     made_at = _cell(found["made_at"], TIME)["text"]
     return {**found, "figures": figures, "tables": tables, "charts": [drawn(one) for one in found["charts"]]} | {
@@ -110,11 +119,11 @@ def shown(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(value: Any, unit: str) -> dict[str, Any]:
-    """`{"text","kind"}`; kind: time, number, none, words."""
+    """`{"text","kind"}`; kind: time, number, none, short (kept on one line), words."""
     if value is None or value == "":
         return {"text": "–" if value is None else "", "kind": "none"}
     if unit == TIME:
         return {"text": str(value)[:19].replace("T", " "), "kind": "time"}
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"text": number(value), "kind": "number"}
-    return {"text": str(value), "kind": "words"}
+    return {"text": str(value), "kind": "short" if len(str(value)) <= SHORT else "words"}

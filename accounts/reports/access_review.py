@@ -132,11 +132,10 @@ def _tokens(asked: Asked, now: datetime) -> dict[str, Any]:
         tokens = tokens.filter(user=asked.person)
     rows = []
     for one in tokens:
-        limits = [] if one.actions is None else one.actions
+        limits = ["all rights"] if one.actions is None else one.actions
         where = "" if one.robots is None else f"on {', '.join(one.robots) or 'no robot'}"
-        told = " ".join(
-            part for part in (", ".join(limits) or "all rights", where, "stop" if one.may_stop else "") if part
-        )
+        stop = "may stop" if one.may_stop else "may not stop"
+        told = ", ".join(part for part in (*limits, where, stop) if part)
         times = (iso(one.created), iso(one.expiry), iso(one.last_used_at))
         rows.append((one.user.username, one.name, *times, told, _finding(one, now)))
     return table("tokens", "API tokens", columns, rows)

@@ -5,7 +5,6 @@ from typing import Any
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
 
-from accounts.journal import iso
 from accounts.models import JournalEntry
 from accounts.reports import Asked, Parts
 from accounts.reports.rows import Cell, Rows, Spread, by_day, listing, names, spread, within
@@ -142,8 +141,8 @@ def _unknown(asked: Asked, who: Any) -> dict[str, Any]:
         if end is None:
             return "not resolved"
         if end.verb == "command.confirmed":
-            return f"by the robot's state at {iso(end.at)}"
-        return f"by {who(end.actor_id)} at {iso(end.at)}: {end.data.get('note', '')}"
+            return f"by the robot's state at {end.at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"by {who(end.actor_id)} at {end.at:%Y-%m-%d %H:%M:%S} UTC: {end.data.get('note', '')}"
 
     cells: list[Cell] = [_TARGET, _CODE, (column("resolved"), resolved)]
     return listing("unknown_outcomes", "Unknown outcomes", rows, who, cells)

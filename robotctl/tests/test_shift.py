@@ -4,6 +4,7 @@ one counts by hand from the exported rows."""
 import json
 import math
 import threading
+import time
 from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from django.db import connections
 
 from accounts.models import JournalEntry, User
-from firmware.models import Command
+from firmware.models import Command, RobotState
 from firmware.simulator import Settings
 from robotctl.tests.fixtures import until
 
@@ -30,13 +31,24 @@ def drive(client: Any, slug: str, wrong: list[str]) -> None:
     done = Command.objects.filter(robot__slug=slug, done_at__isnull=False, name="move")
     for number in range(COMMANDS_EACH):
         name = ROUND[number % len(ROUND)]
-        answer = client.send(slug, name, {"target_m": 90.0} if name == "move" else {}, wait_s=10)
-        if answer.status_code != 201:
-            wrong.append(f"{slug} {name}: {answer.status_code} {answer.content[:200]!r}")
+        give(client, slug, name, {"target_m": 90.0} if name == "move" else {}, wrong)
     at = client.get(f"{API}/robots/{slug}/state/").json()["readings"]["position_m"]["value"]
-    assert client.send(slug, "move", {"target_m": round(at + 0.3, 2)}, wait_s=10).status_code == 201
-    until(done.exists)
+    give(client, slug, "move", {"target_m": round(at + 0.3, 2)}, wrong)
+    try:
+        until(done.exists, timeout_s=30)
+    except AssertionError as error:
+        wrong.append(f"{slug} did not arrive: {error}")
     connections.close_all()
+
+
+def give(client: Any, slug: str, name: str, params: dict[str, Any], wrong: list[str]) -> None:
+    """One command. On a busy machine a robot may not be online just then: that is refused, counted, and tried again."""
+    for _ in range(40):
+        answer = client.send(slug, name, params, wait_s=10)
+        if answer.status_code == 201:
+            return
+        time.sleep(0.5)
+    wrong.append(f"{slug} {name}: {answer.status_code} {answer.content[:200]!r}")
 
 
 def shift(api: Any) -> None:
@@ -65,7 +77,7 @@ def shift(api: Any) -> None:
         ("ada", "robots/oht-04/stop/"),
     ):
         assert api(who).post(f"{API}/{address}", {"reason": "somebody on the rail"}, format="json").status_code == 200
-    until(lambda: JournalEntry.objects.filter(verb="stop.confirmed").count() >= 10)
+    until(lambda: not RobotState.objects.exclude(stop_status="confirmed").exists(), timeout_s=30)
     for slug in DRIVERS:
         answer = api("erin").post(f"{API}/robots/{slug}/stop/reset/", {"reason": "rail is clear"}, format="json")
         assert answer.json()["status"] == "confirmed", answer.json()
@@ -132,7 +144,7 @@ def check_operations(report: dict[str, Any], rows: list[dict[str, Any]]) -> None
     kinds = Counter(row["verb"].removeprefix("command.") for row in ended)
     told = figures(report)
     assert told["asked"] == len(asked) == 200
-    assert told["refused"] == len(refused) == 2
+    assert told["refused"] == len(refused) >= 2
     assert told["confirmed"] == kinds["confirmed"] > 150
     assert told["unknown"] == kinds["outcome_unknown"]
     assert told["not_confirmed"] == len(ended) - kinds["confirmed"] - kinds["outcome_unknown"]
@@ -175,7 +187,7 @@ def check_security(report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     told = figures(report)
     assert told["sign_in_failures"] == many["auth.sign_in_failed"] == 1
     assert told["refused_access"] == sum(count for verb, count in many.items() if verb.startswith("access.")) == 4
-    assert told["refused_orders"] == many["command.refused"] + many["lease.refused"] + many["reset.refused"] == 2
+    assert told["refused_orders"] == many["command.refused"] + many["lease.refused"] + many["reset.refused"] >= 2
     assert told["lockouts"] == many["auth.locked_out"] == 0
     changes = [row for row in rows if row["verb"] == "user.changed" and "role" in row["data"]["changes"]]
     listed = [line for line in lines(report, "privileges") if line["change"].startswith("role: ")]
