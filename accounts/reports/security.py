@@ -36,6 +36,7 @@ PRIVILEGES = (
     *(f"auth.{what}" for what in ("password_set", "password_changed", "link_issued", "unlocked", "recovery_code_used")),
 )
 MOST_ADDRESSES = 20
+NOISE = {"id", "content_type", "object_id", "created_at", "date_joined", "password_changed_at", "asks_factor"}
 
 
 def make(asked: Asked) -> Parts:
@@ -50,10 +51,16 @@ def make(asked: Asked) -> Parts:
         who,
         [
             (column("about", "Whom or what"), lambda row: _about(row, who)),
-            (column("change", "Before → after"), lambda row: _change(row.data)),
+            (column("change", "Before → after"), _change),
         ],
     )
-    listed = listing("refusals", "Refusals, one by one", refused, who, [(column("target"), lambda row: row.target)])
+    listed = listing(
+        "refusals",
+        "Refusals, one by one",
+        refused,
+        who,
+        [(column("target"), lambda row: row.target), (column("code"), lambda row: row.data.get("code") or "")],
+    )
     return {
         "figures": [
             figure("sign_in_failures", found.get(FAILED, 0), "Failed sign-ins"),
@@ -120,17 +127,21 @@ def _about(row: JournalEntry, who: Any) -> str:
     return " · ".join(part for part in (who(row.person_id) if row.person_id else "", row.target) if part)
 
 
-def _change(data: dict[str, Any]) -> str:
-    """`role: viewer → operator`."""
+def _change(row: JournalEntry) -> str:
+    """`role: viewer → operator`; of what is new only what it begins with."""
+    data = row.data
     told = data.get("changes") or {name: data[name] for name in ("groups", "members", "robots") if name in data}
     if not isinstance(told, dict):
         return ""
-    return "; ".join(
-        f"{name}: {_words(pair[0])} → {_words(pair[1])}"
-        if isinstance(pair, list) and len(pair) == 2
-        else f"{name} changed"
-        for name, pair in told.items()
-    )
+    found = []
+    for name, pair in told.items():
+        if isinstance(pair, list) and len(pair) == 2 and name not in NOISE:
+            before, after = _words(pair[0]), _words(pair[1])
+            if before != after:
+                found.append(f"{name}: {after}" if before == "none" else f"{name}: {before} → {after}")
+        elif pair == "changed" and not row.verb.endswith(".created"):
+            found.append(f"{name} changed")
+    return "; ".join(found)
 
 
 def _words(value: Any) -> str:
