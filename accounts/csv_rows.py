@@ -1,14 +1,35 @@
-"""Cells for spreadsheets."""
+"""Cells of a table for a spreadsheet, which would work out a text that begins like a formula."""
 
+import csv
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # a spreadsheet would work such a cell out
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def defused(value: Any) -> Any:
-    """The value as a cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe before it."""
-    if value is None:
-        return ""
-    if isinstance(value, str) and value.lstrip(" \n").startswith(FORMULA):
-        return f"'{value}"
-    return value
+def cell(value: Any) -> str | int | float:
+    """Numbers stay numbers, lists and objects become JSON, and a text that begins like a formula gets an apostrophe before it."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = (
+        json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else "" if value is None else str(value)
+    )
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def uncell(text: str) -> str:
+    """What `cell` was given, as text."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+
+
+class _Line:
+    def write(self, text: str) -> str:
+        return text
+
+
+def lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Each row as a line of CSV."""
+    writer = csv.writer(_Line())
+    for row in rows:
+        yield writer.writerow([cell(value) for value in row])  # what write() returned

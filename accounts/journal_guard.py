@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from accounts import journal
+from accounts import journal, journal_words
 from accounts.journal_models import JournalMaintenance
 from robotctl.problems import Problem
 
@@ -79,20 +79,5 @@ def _postgresql(table: str) -> list[str]:
     ]
 
 
-SQLITE_WORDS = [
-    "CREATE VIRTUAL TABLE journal_words USING fts5(words, content='', tokenize='unicode61')",
-    """CREATE TRIGGER journal_words_insert AFTER INSERT ON accounts_journalentry BEGIN
-    INSERT INTO journal_words(rowid, words) VALUES (NEW.id,
-    NEW.verb || ' ' || NEW.target || ' ' || NEW.robot || ' ' || NEW.reason || ' ' || NEW.data); END""",
-    """CREATE TRIGGER journal_words_delete AFTER DELETE ON accounts_journalentry BEGIN
-    INSERT INTO journal_words(journal_words, rowid, words) VALUES ('delete', OLD.id,
-    OLD.verb || ' ' || OLD.target || ' ' || OLD.robot || ' ' || OLD.reason || ' ' || OLD.data); END""",
-    """INSERT INTO journal_words(rowid, words)
-    SELECT id, verb || ' ' || target || ' ' || robot || ' ' || reason || ' ' || data FROM accounts_journalentry""",
-]
-POSTGRESQL_WORDS = [
-    """CREATE INDEX journal_words ON accounts_journalentry USING gin (to_tsvector('simple'::regconfig,
-    verb || ' ' || target || ' ' || robot || ' ' || reason || ' ' || data::text))""",
-]
-SQLITE = [statement for table in TABLES for statement in _sqlite(table)] + SQLITE_WORDS
-POSTGRESQL = [statement for table in TABLES for statement in _postgresql(table)] + POSTGRESQL_WORDS
+SQLITE = [statement for table in TABLES for statement in _sqlite(table)] + journal_words.SQLITE
+POSTGRESQL = [statement for table in TABLES for statement in _postgresql(table)] + journal_words.POSTGRESQL

@@ -73,6 +73,7 @@ class JournalEntry(models.Model):
             models.Index(fields=["person_id", "-at", "-id"], name="journal_person"),
             models.Index(fields=["outcome", "-at", "-id"], name="journal_outcome"),
             models.Index(fields=["request_id", "-at", "-id"], name="journal_request"),
+            models.Index(fields=["-at", "-id"], name="journal_late", condition=models.Q(late=True)),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,5 @@
 """`reports/` and `reports/{name}/`: as JSON, and as rows for spreadsheets. All need `journal.view`; each view is journalled."""
 
-import csv
-import io
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -15,8 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import journal, permissions, reports
-from accounts.csv_rows import defused
+from accounts import csv_rows, journal, permissions, reports
 from accounts.models import JournalEntry, User
 from accounts.reports import Asked
 from robotctl.strict import StrictSerializer
@@ -139,7 +136,7 @@ class ReportDetail(APIView):
         found = viewed(report, query.validated_data["asked"], request.user, shape)
         if shape == "json":
             return Response(found)
-        answer = HttpResponse(_written(_lines(found)), content_type="text/csv; charset=utf-8")
+        answer = HttpResponse(list(csv_rows.lines(_lines(found))), content_type="text/csv; charset=utf-8")
         day = found["period"]["until"][:10]
         answer["Content-Disposition"] = f'attachment; filename="robotctl-{report}-{day}.csv"'
         return answer
@@ -161,9 +158,3 @@ def _lines(found: dict[str, Any]) -> Iterable[list[Any]]:
         yield ["table", table["title"], f"{len(table['rows'])} of {table['total']} rows"]
         yield [one["title"] + (f" ({one['unit']})" if one["unit"] else "") for one in table["columns"]]
         yield from table["rows"]
-
-
-def _written(lines: Iterable[list[Any]]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows([defused(cell) for cell in line] for line in lines)
-    return out.getvalue()

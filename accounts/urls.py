@@ -4,6 +4,8 @@ from django.urls import path
 
 from accounts import (
     account_views,
+    journal_export_view,
+    journal_views,
     lock_views,
     person_views,
     registration,
@@ -49,5 +51,8 @@ urlpatterns = [
     path("roles/<slug:name>/permissions/", role_views.RolePermissions.as_view(), name="role-permissions"),
     path("reports/", report_views.Reports.as_view(), name="reports"),
     path("reports/<slug:report>/", report_views.ReportDetail.as_view(), name="report"),
-    path("journal/", views.Journal.as_view(), name="journal"),
+    path("journal/", journal_views.Journal.as_view(), name="journal"),
+    path("journal/export/", journal_export_view.JournalExport.as_view(), name="journal-export"),
+    path("journal/<int:pk>/", journal_views.JournalDetail.as_view(), name="journal-row"),
+    path("journal/chain/<str:request_id>/", journal_views.JournalChain.as_view(), name="journal-chain"),
 ]

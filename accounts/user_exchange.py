@@ -13,14 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import journal, people, permissions
+from accounts import csv_rows, journal, people, permissions
 from accounts.models import User
 from accounts.user_views import manager
 from robotctl import problems
 from robotctl.strict import StrictSerializer
 
 COLUMNS = ("username", "email", "first_name", "last_name", "role", "groups", "is_active")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would work such a cell out
 
 
 class PersonRow(StrictSerializer):
@@ -60,13 +59,10 @@ class Export(APIView):
         journal.record("users.exported", data={"count": len(rows)})
         if request.query_params.get("as") != "csv":
             return Response({"users": rows})
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([_cell(";".join(row["groups"]) if name == "groups" else row[name]) for name in COLUMNS])
+        table = ([";".join(row["groups"]) if name == "groups" else row[name] for name in COLUMNS] for row in rows)
+        text = "".join(csv_rows.lines([COLUMNS, *table]))
         attached = {"Content-Disposition": 'attachment; filename="robotctl-users.csv"'}
-        return HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8", headers=attached)
+        return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=attached)
 
 
 class Import(APIView):
@@ -97,15 +93,6 @@ def _row(user: User) -> dict[str, Any]:
     return about | {"role": user.role_id, "groups": sorted(group.name for group in user.groups.all())}
 
 
-def _cell(value: Any) -> str:
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _uncell(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
-
-
 def _rows(given: dict[str, Any]) -> list[dict[str, Any]]:
     if ("users" in given) == ("csv" in given):
         raise serializers.ValidationError({"users": ["Give either users or csv."]})
@@ -120,7 +107,7 @@ def _rows(given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
-    clean: dict[str, Any] = {name: _uncell(value or "") for name, value in row.items() if name}
+    clean: dict[str, Any] = {name: csv_rows.uncell(value or "") for name, value in row.items() if name}
     if "groups" in clean:
         clean["groups"] = [name for name in clean["groups"].split(";") if name]
     return clean

@@ -1,25 +1,21 @@
-"""`auth/…` and `journal/`: signing in and out, tokens, tickets, and the record."""
+"""`auth/…`: signing in and out, tokens, and tickets."""
 
 from datetime import timedelta
 from typing import Any
 
-import django_filters
 from django.contrib.auth import logout
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, status
-from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import context, journal, lockout, permissions, sign_in
-from accounts.models import ApiToken, JournalEntry, User, WsTicket
+from accounts.models import ApiToken, User, WsTicket
 from accounts.serializers import (
-    JournalRow,
     LoginSerializer,
     NewToken,
     TicketReply,
@@ -149,34 +145,3 @@ class TokenDetail(APIView):
             journal.record("auth.token_revoked", person=request.user, data={"id": token_key})
             permissions.rights_changed(request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-class JournalFilter(django_filters.FilterSet):
-    actor = django_filters.CharFilter(method="by_name")
-    since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
-
-    class Meta:
-        model = JournalEntry
-        fields = ["id", "verb", "target", "robot", "outcome", "request_id"]
-
-    def by_name(self, queryset: QuerySet[JournalEntry], _: str, name: str) -> QuerySet[JournalEntry]:
-        """By the person's name, or `system`."""
-        if name == "system":
-            return queryset.filter(actor_id=None)
-        person = User.objects.filter(username=name).first()
-        return queryset.filter(actor_id=person.pk) if person else queryset.none()
-
-
-@extend_schema(responses=JournalRow(many=True))
-class Journal(ListAPIView[JournalEntry]):
-    """The record, newest first; needs `journal.view`."""
-
-    queryset = JournalEntry.objects.all()
-    ordering_fields = ["id", "at", "verb", "robot"]
-    filterset_class = JournalFilter
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        permissions.require(request.user, "journal.view")
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(journal.as_dicts(page or []))

@@ -160,6 +160,10 @@ class Migration(migrations.Migration):
             model_name='journalentry',
             index=models.Index(fields=['request_id', '-at', '-id'], name='journal_request'),
         ),
+        migrations.AddIndex(
+            model_name='journalentry',
+            index=models.Index(condition=models.Q(('late', True)), fields=['-at', '-id'], name='journal_late'),
+        ),
         migrations.RunPython(people_by_number, migrations.RunPython.noop),
         migrations.RunPython(guard, migrations.RunPython.noop),
     ]

@@ -49,8 +49,22 @@ def make(asked: Asked) -> Parts:
         "figures": _figures(cube, took.get("", Spread()), done.get("", Spread())),
         "tables": [
             _by_outcome(cube, asked),
-            _by(cube, asked, "robot", "By robot", lambda one: one.robot, lambda robot: {"robot": robot}),
-            _by(cube, asked, "person", "By person", lambda one: who(one.person), lambda name: {"actor": name}),
+            _by(
+                cube,
+                asked,
+                "robot",
+                "By robot",
+                lambda one: one.robot,
+                lambda robot: {"robot": robot, "verb": "command.*"},
+            ),
+            _by(
+                cube,
+                asked,
+                "person",
+                "By person",
+                lambda one: who(one.person),
+                lambda name: {"person": name, "verb": "command.*"},
+            ),
             _by(cube, asked, "shift", "By shift (UTC)", lambda one: one.shift, order=shifts()),
             _by(cube, asked, "command", "By command", lambda one: one.name or ""),
             _durations(took, done.get("", Spread())),
@@ -142,7 +156,7 @@ def _by(
     name: str,
     title: str,
     key: Callable[[Cube], str],
-    where: Callable[[str], dict[str, str]] = lambda _: {},
+    where: Callable[[str], dict[str, str]] = lambda _: {"verb": "command.*"},
     order: Iterable[str] = (),
 ) -> dict[str, Any]:
     found: dict[str, Counter[str]] = {one: Counter() for one in order}

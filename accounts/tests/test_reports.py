@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import journal, permissions, reports, roles
-from accounts.csv_rows import defused
 from accounts.factor_models import Authenticator
 from accounts.models import ApiToken, JournalCheck, JournalEntry, Role, User
 from accounts.reports import Asked
@@ -254,13 +253,3 @@ def test_a_spreadsheet_works_nothing_out(api: Any, people: Any) -> None:
     rows = list(csv.reader(io.StringIO(answer.content.decode())))
     assert any("'=HYPERLINK" in cell for row in rows for cell in row)
     assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
-    assert [defused(one) for one in ("=1", " +1", "-x", "＝1", "a=1", -1, 2.5, None)] == [
-        "'=1",
-        "' +1",
-        "'-x",
-        "'＝1",
-        "a=1",
-        -1,
-        2.5,
-        "",
-    ]

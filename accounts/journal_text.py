@@ -1,0 +1,116 @@
+"""Looking for words, in the order of ids.
+
+An index of words is quick for words that few rows have. For those that many have it is quicker to look at the rows themselves,
+the newest first. So a few thousand rows are looked at, and then the index is asked for the rest.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import BooleanField, Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from accounts import journal_words
+from accounts.journal_filters import Search, opaque
+from accounts.models import JournalEntry
+
+NEAR, AT_ONCE = 2_000, 250  # rows that are looked at, and how many of them at a time
+WINDOWS = (50_000, 500_000)  # how many ids PostgreSQL is asked about first, and then each time
+SKEW = timedelta(hours=1)  # by which a row's time and its place among the ids may differ, unless it is late
+LAST = 2**63 - 1
+Span = tuple[int, int]  # first and last id
+
+
+def find(wanted: Search, cursor: int | None = None, *, older: bool = True) -> Iterator[int]:
+    """Ids of all rows with the words that are found, from the newest (or beyond the cursor) to the oldest, or the other way."""
+    main, late = _span(wanted)
+    beyond = Q() if cursor is None else Q(pk__lt=cursor) if older else Q(pk__gt=cursor)
+    afterwards = late.filter(beyond).order_by("-pk" if older else "pk").values_list("pk", flat=True)
+    if older:
+        yield from _among(list(afterwards), wanted, older=older)
+    if cursor is not None:
+        main = (main[0], min(main[1], cursor - 1)) if older else (max(main[0], cursor + 1), main[1])
+    yield from _in_span(list(wanted.words), main, wanted.condition, older=older)
+    if not older:
+        yield from _among(list(afterwards), wanted, older=older)
+
+
+def first_id(wanted: Search) -> int:
+    """No row that is found has a smaller id."""
+    if wanted.since is None:
+        return 0
+    following = (
+        JournalEntry.objects.filter(at__gte=wanted.since - SKEW).order_by("at", "pk").values_list("pk", flat=True)
+    )
+    return min([*following.filter(late=False)[:100], *following.filter(late=True)[:100]], default=LAST)
+
+
+def _span(wanted: Search) -> tuple[Span, QuerySet[JournalEntry]]:
+    """Where to look, and what lies after it: what was recorded late stands among what happened later."""
+    first = first_id(wanted)
+    if wanted.until is None:
+        return (first, LAST), JournalEntry.objects.none()
+    before = JournalEntry.objects.filter(late=False, at__lt=wanted.until + SKEW).order_by("-at", "-pk")
+    last = max(before.values_list("pk", flat=True)[:100], default=0)
+    return (first, last), JournalEntry.objects.filter(late=True, at__lt=wanted.until, pk__gt=last)
+
+
+def _among(numbers: list[int], wanted: Search, *, older: bool) -> Iterator[int]:
+    for start in range(0, len(numbers), AT_ONCE):
+        rows = JournalEntry.objects.filter(pk__in=numbers[start : start + AT_ONCE]).order_by("-pk" if older else "pk")
+        chunk = rows.values_list("pk", *journal_words.COLUMNS, "data")
+        matching = [row[0] for row in chunk if journal_words.matches(list(wanted.words), *row[1:])]
+        yield from _that_hold(matching, wanted.condition, older=older)
+
+
+def _in_span(words: list[str], span: Span, condition: Q, *, older: bool) -> Iterator[int]:
+    first, last = span
+    looked_at = 0
+    while looked_at < NEAR and first <= last:
+        rows = JournalEntry.objects.filter(pk__gte=first, pk__lte=last).order_by("-pk" if older else "pk")
+        chunk = list(rows.values_list("pk", *journal_words.COLUMNS, "data")[:AT_ONCE])
+        yield from _that_hold(
+            [row[0] for row in chunk if journal_words.matches(words, *row[1:])], condition, older=older
+        )
+        looked_at += AT_ONCE
+        if len(chunk) < AT_ONCE:
+            return
+        first, last = (first, chunk[-1][0] - 1) if older else (chunk[-1][0] + 1, last)
+    asked = _postgresql if connection.vendor == "postgresql" else _sqlite
+    yield from asked(words, (first, last), condition, older=older)
+
+
+def _that_hold(numbers: list[int], condition: Q, *, older: bool) -> list[int]:
+    if not condition or not numbers:
+        return numbers
+    found = JournalEntry.objects.filter(opaque(condition), pk__in=numbers).values_list("pk", flat=True)
+    return sorted(found, reverse=older)
+
+
+def _sqlite(words: list[str], span: Span, condition: Q, *, older: bool) -> Iterator[int]:
+    """Along the index: it gives ids in their order, one after the other, as they are asked for."""
+    query = "SELECT rowid FROM journal_words WHERE journal_words MATCH %s AND rowid BETWEEN %s AND %s ORDER BY rowid "
+    with connection.cursor() as cursor:
+        cursor.execute(query + ("DESC" if older else "ASC"), [journal_words.sqlite_query(words), *span])
+        while chunk := [number for (number,) in cursor.fetchmany(AT_ONCE)]:
+            yield from _that_hold(chunk, condition, older=older)
+
+
+def _postgresql(words: list[str], span: Span, condition: Q, *, older: bool) -> Iterator[int]:
+    """Window by window: the index of words gives no order, so that all it finds in a window is sorted."""
+    holds: Any = RawSQL(  # noqa: S611 - no part of it is from outside
+        f"{journal_words.POSTGRESQL_VECTOR.replace('%', '%%')} @@ to_tsquery('simple'::regconfig, %s)",
+        [journal_words.postgresql_query(words)],
+        output_field=BooleanField(),
+    )
+    ends = JournalEntry.objects.filter(pk__gte=span[0], pk__lte=span[1]).values_list("pk", flat=True)
+    first, last = ends.order_by("pk").first(), ends.order_by("-pk").first()
+    size = WINDOWS[0]
+    while first is not None and last is not None and first <= last:
+        low, high = (max(first, last - size + 1), last) if older else (first, min(last, first + size - 1))
+        rows = JournalEntry.objects.filter(holds, opaque(condition), pk__gte=low, pk__lte=high)
+        yield from rows.order_by("-pk" if older else "pk").values_list("pk", flat=True)
+        first, last = (first, low - 1) if older else (high + 1, last)
+        size = WINDOWS[1]

@@ -1,0 +1,78 @@
+"""The words of the journal's rows: how a database indexes them, and what is asked of that index.
+
+A word is an unbroken run of letters and digits, in small letters. Both databases are made to see the same words: the parser of
+PostgreSQL would take `command.failed` for a host name, and SQLite stores JSON with escapes.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+WORD = re.compile(r"[^\W_]+")
+LONGEST = (
+    100_000  # characters of a row that are indexed on PostgreSQL, whose index refuses a row with a megabyte of words
+)
+MOST_WORDS = 16
+PUNCTUATION = r"""!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~"""
+COLUMNS = ("verb", "target", "robot", "reason")
+JOINED = " || ' ' || "
+
+
+def of_text(text: str) -> list[str]:
+    """The words in what somebody typed, at most MOST_WORDS."""
+    return WORD.findall(text.lower())[:MOST_WORDS]
+
+
+def matches(wanted: list[str], verb: str, target: str, robot: str, reason: str, data: Any) -> bool:
+    """Whether a row has all these words, the last of them perhaps only as a beginning."""
+    text = " ".join((verb, target, robot, reason, *_texts(data))).lower()
+    if not all(word in text for word in wanted):
+        return False
+    found = set(WORD.findall(text))
+    return found.issuperset(wanted[:-1]) and any(word.startswith(wanted[-1]) for word in found)
+
+
+def _texts(data: Any) -> Iterable[str]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield key
+            yield from _texts(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts(value)
+    else:
+        yield str(data).lower() if not data or data is True else str(data)
+
+
+def sqlite_query(wanted: list[str]) -> str:
+    """In quotes a word is nothing but a word: nothing that anybody types is syntax."""
+    return " AND ".join(f'"{word}"' for word in wanted) + "*"
+
+
+def postgresql_query(wanted: list[str]) -> str:
+    """For `to_tsquery`; letters and digits alone are never syntax."""
+    return " & ".join(wanted) + ":*"
+
+
+def _sqlite_words(row: str) -> str:
+    columns = JOINED.join(f"{row}{name}" for name in COLUMNS)
+    return f"""{columns} || ' ' || coalesce((SELECT group_concat(CASE WHEN typeof(key) = 'text' THEN key || ' ' ELSE '' END ||
+    CASE WHEN type IN ('true', 'false', 'null') THEN type ELSE coalesce(atom, '') END, ' ') FROM json_tree({row}data)), '')"""  # noqa: S608 - our own names
+
+
+# Neither positions nor lengths are kept: words are looked up, not ranked.
+TABLE = """CREATE VIRTUAL TABLE journal_words
+    USING fts5(words, content='', detail='none', columnsize=0, tokenize='unicode61 remove_diacritics 0')"""
+INSERT = f"""CREATE TRIGGER journal_words_insert AFTER INSERT ON accounts_journalentry BEGIN
+    INSERT INTO journal_words(rowid, words) VALUES (NEW.id, {_sqlite_words("NEW.")}); END"""  # noqa: S608 - our own names
+DELETE = f"""CREATE TRIGGER journal_words_delete AFTER DELETE ON accounts_journalentry BEGIN
+    INSERT INTO journal_words(journal_words, rowid, words) VALUES ('delete', OLD.id, {_sqlite_words("OLD.")}); END"""  # noqa: S608 - our own names
+FILL = f"""INSERT INTO journal_words(rowid, words)
+    SELECT id, {_sqlite_words("accounts_journalentry.")} FROM accounts_journalentry"""  # noqa: S608 - our own names
+SQLITE = [TABLE, INSERT, DELETE, FILL]
+# jsonb writes a line's end as \n, whose n would become part of the next word.
+_DATA = r"replace(replace(replace(data::text, '\n', ' '), '\r', ' '), '\t', ' ')"
+_TEXT = f"left({JOINED.join((*COLUMNS, _DATA))}, {LONGEST})"
+_SPACES = " " * (len(PUNCTUATION) - 1)
+POSTGRESQL_VECTOR = f"to_tsvector('simple'::regconfig, translate({_TEXT}, '{PUNCTUATION}', '{_SPACES}'))"
+POSTGRESQL = [f"CREATE INDEX journal_words ON accounts_journalentry USING gin ({POSTGRESQL_VECTOR})"]
