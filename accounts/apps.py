@@ -9,9 +9,11 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and record"
 
     def ready(self) -> None:
-        from accounts import audit, journal_health, leaked, openapi  # noqa: F401 - they register themselves
+        from accounts import audit, journal_health, leaked, openapi, reports  # noqa: F401 - they register themselves
+        from accounts.reports import own
 
         audit.connect()
+        reports.REPORTS.update(own.REPORTS)
         post_migrate.connect(make_default_roles, sender=self)
 
 

@@ -10,8 +10,8 @@ class FirmwareConfig(AppConfig):
         from django.db import transaction
         from django.db.models.signals import post_save
 
-        from accounts import people
-        from firmware import forgetting
+        from accounts import people, reports
+        from firmware import drift_report, forgetting
         from firmware.models import Robot, Site
         from firmware.stop_targets import targets
 
@@ -23,3 +23,5 @@ class FirmwareConfig(AppConfig):
         auditlog.register(Robot, exclude_fields=["sealed_credentials"])
         auditlog.register(Site)
         people.also_forget.append(forgetting.forget)
+        reports.reviewed.append(drift_report.robots)
+        reports.REPORTS["drift"] = drift_report.REPORT

@@ -9,6 +9,7 @@ from accounts import context, journal
 from accounts.models import JournalEntry
 from firmware import conditions, interruptions, profile
 from firmware.models import Command, CommandStatus, RobotState
+from firmware.telling import took_s
 
 ARRIVAL_WATCHED_FOR = timedelta(hours=1)
 
@@ -36,15 +37,7 @@ def arrivals(rows: dict[int, RobotState], now: datetime) -> list[JournalEntry]:
         values = {name: value for name, (value, began_at) in row.readings.items() if began_at > since}
         if conditions.hold(spec.done, values, command.params):
             Command.objects.filter(pk=command.pk, done_at=None).update(done_at=now)
-            told.append(
-                journal.entry(
-                    "command.done",
-                    str(command),
-                    robot=row.robot.slug,
-                    data={"command": command.pk},
-                    origin=_origin(command),
-                )
-            )
+            told.append(_done(command, row.robot.slug, now))
     return told
 
 
@@ -55,6 +48,12 @@ def _latest_of_each(waiting: Iterable[Command]) -> dict[int, int]:
         return {}
     moving = Command.objects.filter(robot_id__in=robot_ids, kind__in=("motion", "stop"), sent_at__isnull=False)
     return dict(moving.order_by().values_list("robot_id").annotate(Max("pk")))
+
+
+def _done(command: Command, slug: str, now: datetime) -> JournalEntry:
+    data = {"command": command.pk, "name": command.name, "by": journal.who(command.requested_by_id)}
+    data["took_s"] = took_s(command, now)
+    return journal.entry("command.done", str(command), robot=slug, data=data, origin=_origin(command))
 
 
 def _origin(command: Command) -> context.Origin:

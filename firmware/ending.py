@@ -9,7 +9,7 @@ from accounts.models import JournalEntry
 from firmware import recorder, waiting
 from firmware.client import Observation
 from firmware.models import Command, CommandStatus
-from firmware.telling import tell
+from firmware.telling import tell, took_s
 
 Outcome = journal.Outcome
 
@@ -35,7 +35,7 @@ def end(
             waiting.count(command.robot_id)
         for observation in seen or []:
             told += recorder.apply(rows[command.robot_id], recorder.Contact.seen(command.robot_id, observation))
-        why = {"code": command.code, "detail": command.detail, **(data or {})}
+        why = {"code": command.code, "detail": command.detail, "took_s": took_s(command, now), **(data or {})}
         if seen:  # the last look: what the end rests on
             why["seen"] = {one.read: one.values for one in seen}
         tell(f"command.{status}", command, outcome=_outcome(status), data=why)

@@ -15,7 +15,7 @@ from firmware.errors import BadProfile
 from firmware.language.actions import Job
 from firmware.models import Command, CommandStatus
 from firmware.orders import Order
-from firmware.telling import tell
+from firmware.telling import tell, took_s
 
 Outcome = journal.Outcome
 
@@ -62,10 +62,10 @@ def to_its_end(command_id: int, client: RobotClient, job: Job) -> None:
         return  # it stays open, and another process goes on with it
     with transaction.atomic():
         followed = Command.objects.filter(pk=command_id, done_at=None, code=None)
-        data = {"job": command.job}
+        now, data = timezone.now(), {"job": command.job}
         if stage.name == "done":
-            if followed.update(done_at=timezone.now()) == 1:
-                tell("command.done", command, outcome=Outcome.OK, data=data)
+            if followed.update(done_at=now) == 1:
+                tell("command.done", command, outcome=Outcome.OK, data=data | {"took_s": took_s(command, now)})
             return
         failed = stage.name == "failed"
         how = "failed" if failed else "was followed no further"

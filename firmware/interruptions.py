@@ -64,6 +64,7 @@ def interrupt(commands: Iterable[Command], rows: dict[int, RobotState]) -> list[
             continue
         command.code, command.detail = "interrupted", detail
         data = {"command": command.pk, "name": command.name, "params": command.params, "detail": detail}
+        data["by"] = journal.who(command.requested_by_id)
         origin = context.Origin(request_id=command.request_id)
         about: Any = {"robot": row.robot.slug, "outcome": journal.Outcome.FAILED, "data": data, "origin": origin}
         told.append(journal.entry("command.interrupted", str(command), **about))

@@ -9,7 +9,7 @@ from firmware import readback, waiting
 from firmware.client import RobotClient
 from firmware.models import Command, CommandStatus
 from firmware.orders import Order
-from firmware.telling import tell
+from firmware.telling import tell, took_s
 from robotctl.problems import Problem
 
 Outcome = journal.Outcome
@@ -71,7 +71,8 @@ def by_state(command: Command, order: Order, client: RobotClient) -> None:
         unknown = Command.objects.filter(pk=command.pk, status=CommandStatus.OUTCOME_UNKNOWN, resolved_at=None)
         if not told_since(command) and unknown.update(**changes, resolution=detail) == 1:
             command.refresh_from_db()
-            data = {"detail": detail, "seen": {one.read: one.values for one in look.seen}}
+            took = took_s(command, timezone.now())
+            data = {"detail": detail, "took_s": took, "seen": {one.read: one.values for one in look.seen}}
             tell("command.confirmed", command, outcome=Outcome.OK, data=data)
 
 

@@ -1,5 +1,6 @@
 """The journal row of a command's step."""
 
+from datetime import datetime
 from typing import Any
 
 from accounts import journal
@@ -8,6 +9,7 @@ from firmware.models import Command
 
 def tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | None = None) -> None:
     shape = {"command": command.pk, "name": command.name, "params": command.params, "status": command.status}
+    shape["by"] = journal.who(command.requested_by_id)  # who acts is somebody else where another approves, or nobody
     if command.ended_at is None:
         shape["deadline_at"] = journal.iso(command.deadline_at)
     if command.sent_at is not None:
@@ -19,3 +21,8 @@ def tell(verb: str, command: Command, *, outcome: str, data: dict[str, Any] | No
     journal.record(
         verb, str(command), robot=command.robot.slug, outcome=outcome, reason=command.reason, data=shape | (data or {})
     )
+
+
+def took_s(command: Command, now: datetime) -> float:
+    """How long it is since the command was accepted."""
+    return round((now - command.created_at).total_seconds(), 3)

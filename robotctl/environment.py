@@ -10,6 +10,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +53,7 @@ class Environment:
     demo_robots: int
     lock_after_s: int  # a browser session that nobody touches
     journal_keep_days: int  # rows that are older go to an archive; 0: never
+    shifts: list[int]  # when they begin, in minutes after midnight UTC, in their order
     registration: bool  # people may register themselves, as guests
     breached_passwords: Path | None  # a list of leaked ones, see accounts/leaked.py
 
@@ -103,6 +105,13 @@ class Reader:
             self.problems.append(f"{name}={value!r}: there is no file that can be read.")
         return path
 
+    def shifts(self, name: str, default: str) -> list[int]:
+        """Starts of shifts, "06:00,14:00", as minutes after midnight."""
+        starts = self.items(name, default, _minutes, "a time like 06:00")
+        if not starts or starts != sorted(set(starts)):
+            self.problems.append(f"{name}: name when the shifts of a day begin, each once, earliest first.")
+        return starts
+
     def required(self, name: str, why: str) -> None:
         if not self.source.get(name, "").strip():
             self.problems.append(f"{name} is required in production: {why}")
@@ -125,6 +134,13 @@ def _seal_public_key(value: str) -> str:
 
 def _new_seal_key() -> str:
     return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
+
+
+def _minutes(value: str) -> int:
+    clock = time.fromisoformat(value)
+    if len(value) != len("06:00"):
+        raise ValueError(value)
+    return clock.hour * 60 + clock.minute
 
 
 def _kept_secret(path: Path, make: Callable[[], str]) -> str:
@@ -221,6 +237,7 @@ def _values(reader: Reader, production: bool) -> dict[str, Any]:
         "lock_after_s": reader.number("ROBOTCTL_LOCK_AFTER_S", 900, 5, 86_400),
         "breached_passwords": reader.file("ROBOTCTL_BREACHED_PASSWORDS"),
         "journal_keep_days": reader.number("ROBOTCTL_JOURNAL_KEEP_DAYS", 0, 0, 36_500),
+        "shifts": reader.shifts("ROBOTCTL_SHIFTS", "06:00,14:00,22:00"),
         "registration": reader.choice("ROBOTCTL_REGISTRATION", "off", "off", "guest") == "guest",
     }
 
