@@ -50,6 +50,7 @@ urlpatterns = [
     path("roles/validation/", role_views.Validation.as_view(), name="roles-validation"),
     path("roles/<slug:name>/", role_views.RoleDetail.as_view(), name="role"),
     path("roles/<slug:name>/permissions/", role_views.RolePermissions.as_view(), name="role-permissions"),
+    path("journal/state/", verify_views.State.as_view(), name="journal-state"),
     path("journal/verify/", verify_views.Verify.as_view(), name="journal-verify"),
     path("reports/", report_views.Reports.as_view(), name="reports"),
     path("reports/<slug:report>/", report_views.ReportDetail.as_view(), name="report"),

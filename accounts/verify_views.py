@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import permissions, seals
+from accounts import journal_health, permissions, seals
 from accounts.journal_walk import walk
 from robotctl.problems import Problem
 
@@ -35,6 +35,26 @@ class JournalVerdict(serializers.Serializer[object]):
     next = serializers.IntegerField(allow_null=True, help_text="Where `from_seal` goes on.")
     findings = JournalFinding(many=True)
     more = serializers.IntegerField(help_text="Findings beyond those that are listed.")
+
+
+class JournalState(serializers.Serializer[object]):
+    seals = serializers.IntegerField()
+    last_seal_at = serializers.CharField(allow_null=True)
+    tail = serializers.IntegerField()
+    tail_age_s = serializers.FloatField()
+    checked_at = serializers.CharField(allow_null=True)
+    whole_checked_at = serializers.CharField(allow_null=True)
+    findings = JournalFinding(many=True)
+    triggers_missing = serializers.ListField(child=serializers.CharField())
+
+
+class State(APIView):
+    """How the record is: its seals, what is not sealed yet, what the checks that go on by themselves have found. Needs `journal.view`."""
+
+    @extend_schema(responses=JournalState)
+    def get(self, request: Request) -> Response:
+        permissions.require(request.user, "journal.view")
+        return Response(journal_health.state())
 
 
 class Verify(APIView):

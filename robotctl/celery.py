@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_shutdown
+from celery.signals import worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "robotctl.settings")
 
@@ -13,9 +13,15 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@worker_shutdown.connect
-def close_journal(**_: Any) -> None:
-    """Nothing that was recorded waits unsealed until somebody starts again."""
-    from accounts import seals
+@worker_ready.connect
+def started(**_: Any) -> None:
+    from accounts import lifecycle
 
-    seals.close()
+    lifecycle.started("worker")
+
+
+@worker_shutdown.connect
+def stopped(**_: Any) -> None:
+    from accounts import lifecycle
+
+    lifecycle.stopped("worker")

@@ -46,7 +46,7 @@ function item(step, began) {
   const said = make("p", { class: `is-${step.level}` }, step.shape ? `${step.shape} ` : "", step.words, row && step.way === "ask" ? make("span", { class: "quiet" }, ` ${row.actor}`) : "");
   const lines = [make("p", { class: "spoken" }, `${ARROWS[step.way]}:`), said];
   if (step.detail) lines.push(make("p", { class: "small quiet" }, step.detail));
-  if (row?.data?.http_status) lines.push(make("p", { class: "small quiet" }, `HTTP ${row.data.http_status}${row.data.message ? ` “${row.data.message}”` : ""}`));
+  if (row?.data?.http_status) lines.push(make("p", { class: "small quiet" }, `HTTP ${row.data.http_status}${row.data.message && row.data.message !== step.detail ? ` “${row.data.message}”` : ""}`));
   const seen = Object.entries(row?.data?.seen ?? {}).map(([read, values]) => `${read}: ${Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", ")}`);
   if (seen.length) lines.push(make("p", { class: "small quiet" }, `Read back: ${seen.join(" · ")}`));
   if (row) lines.push(make("a", { class: "small", href: `/journal/?request_id=${encodeURIComponent(row.request_id)}` }, `#${row.id} ${row.verb}`));

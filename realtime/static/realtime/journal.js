@@ -27,6 +27,7 @@ function wanted() {
 }
 
 function fill() {
+  by("filter-more").open = innerWidth > 768 || new URLSearchParams(location.search).size > 0;
   for (const [name, value] of new URLSearchParams(location.search)) {
     const field = form.elements[name];
     if (field) field.value = name === "since" || name === "until" ? value.replace(/Z$/, "").slice(0, 19) : value;

@@ -67,7 +67,7 @@ export class Record {
     else if (missing.length) this.verdict("■", `The record is not guarded: ${missing.join(", ")} missing in the database`, "critical");
     else if (state.whole_checked_at === null) this.verdict("▲", "Not checked as a whole yet", "warning");
     else this.verdict("✓", "The record is whole", "normal");
-    text(part(this.block, "seals"), `${state.seals} seals, ${state.rows_sealed} rows`);
+    text(part(this.block, "seals"), `${state.seals} seal${state.seals === 1 ? "" : "s"}`);
     text(part(this.block, "sealed"), this.age(state.last_seal_at));
     text(part(this.block, "tail"), state.tail ? `${state.tail} row${state.tail === 1 ? "" : "s"}, ${truth.span(state.tail_age_s)} old` : "0 rows");
     text(part(this.block, "checked"), this.age(state.whole_checked_at));

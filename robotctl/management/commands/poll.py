@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand
 
-from accounts import context, journal, seals
+from accounts import context, journal, lifecycle
 from firmware.drainer import SHUTDOWN_WAIT_S, drainer
 from firmware.poller import PollLoop
 
@@ -21,14 +21,13 @@ class Command(BaseCommand):
         loop = PollLoop()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.end())
-        journal.record("system.started", "poll", data={"owner": loop.owner})
+        lifecycle.started("poll")
         log.info("poll.started", owner=loop.owner)
         loop.run()
         left = drainer.wait(SHUTDOWN_WAIT_S)
         if left:  # closing now may harm these robots; there is nothing better left to do
             journal.record("link.abandoned", "poll", outcome=journal.Outcome.UNKNOWN, data={"sockets": left})
-        journal.record("system.stopped", "poll", data={"owner": loop.owner})
-        seals.close()
+        lifecycle.stopped("poll")
         log.info("poll.stopped", owner=loop.owner)
         if loop.failed:
             raise SystemExit(1)  # the supervisor starts it again
