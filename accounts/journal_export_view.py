@@ -58,6 +58,7 @@ class Stream:
 
     def __init__(self, made: Export, lines: Iterator[str], begun: JournalEntry) -> None:
         self._made, self._lines, self._begun, self._origin = made, lines, begun, context.current()
+        self._closed = False
 
     def __aiter__(self) -> "Stream":
         return self
@@ -69,10 +70,16 @@ class Stream:
         return piece
 
     def _piece(self) -> bytes:
-        return "".join(islice(self._lines, LINES)).encode("utf-8", "surrogatepass")
+        piece = "".join(islice(self._lines, LINES)).encode("utf-8", "surrogatepass")
+        if not piece:
+            self.close()
+        return piece
 
     def close(self) -> None:
-        """Django calls it when all is sent, or when whoever asked has gone."""
+        """Say how it ended. Django calls this, too, when all is sent, or when whoever asked has gone."""
+        if self._closed:
+            return
+        self._closed = True
         data: dict[str, Any] = {"export": self._begun.pk, "rows": self._made.rows}
         outcome = journal.Outcome.OK if self._made.whole else journal.Outcome.FAILED
         journal.record("journal.export_ended", outcome=outcome, data=data, origin=self._origin)

@@ -4,13 +4,14 @@ An index of words is quick for words that few rows have. For those that many hav
 the newest first. So a few thousand rows are looked at, and then the index is asked for the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Q, QuerySet
+from django.db.models import BooleanField, Q, QuerySet, TextField
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast
 
 from accounts import journal_words
 from accounts.journal_filters import Search, opaque
@@ -20,6 +21,7 @@ NEAR, AT_ONCE = 2_000, 250  # rows that are looked at, and how many of them at a
 WINDOWS = (50_000, 500_000)  # how many ids PostgreSQL is asked about first, and then each time
 SKEW = timedelta(hours=1)  # by which a row's time and its place among the ids may differ, unless it is late
 LAST = 2**63 - 1
+TEXTS = (*journal_words.COLUMNS, Cast("data", TextField()))
 Span = tuple[int, int]  # first and last id
 
 
@@ -60,8 +62,7 @@ def _span(wanted: Search) -> tuple[Span, QuerySet[JournalEntry]]:
 def _among(numbers: list[int], wanted: Search, *, older: bool) -> Iterator[int]:
     for start in range(0, len(numbers), AT_ONCE):
         rows = JournalEntry.objects.filter(pk__in=numbers[start : start + AT_ONCE]).order_by("-pk" if older else "pk")
-        chunk = rows.values_list("pk", *journal_words.COLUMNS, "data")
-        matching = [row[0] for row in chunk if journal_words.matches(list(wanted.words), *row[1:])]
+        matching = _matching(rows.values_list("pk", *TEXTS), list(wanted.words))
         yield from _that_hold(matching, wanted.condition, older=older)
 
 
@@ -70,16 +71,20 @@ def _in_span(words: list[str], span: Span, condition: Q, *, older: bool) -> Iter
     looked_at = 0
     while looked_at < NEAR and first <= last:
         rows = JournalEntry.objects.filter(pk__gte=first, pk__lte=last).order_by("-pk" if older else "pk")
-        chunk = list(rows.values_list("pk", *journal_words.COLUMNS, "data")[:AT_ONCE])
-        yield from _that_hold(
-            [row[0] for row in chunk if journal_words.matches(words, *row[1:])], condition, older=older
-        )
+        chunk = list(rows.values_list("pk", *TEXTS)[:AT_ONCE])
+        yield from _that_hold(_matching(chunk, words), condition, older=older)
         looked_at += AT_ONCE
         if len(chunk) < AT_ONCE:
             return
         first, last = (first, chunk[-1][0] - 1) if older else (chunk[-1][0] + 1, last)
+    if first > last:
+        return
     asked = _postgresql if connection.vendor == "postgresql" else _sqlite
     yield from asked(words, (first, last), condition, older=older)
+
+
+def _matching(rows: Iterable[tuple[Any, ...]], words: list[str]) -> list[int]:
+    return [pk for pk, *texts, data in rows if journal_words.matches(words, " ".join(texts).lower(), data.lower())]
 
 
 def _that_hold(numbers: list[int], condition: Q, *, older: bool) -> list[int]:

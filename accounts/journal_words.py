@@ -4,6 +4,7 @@ A word is an unbroken run of letters and digits, in small letters. Both database
 PostgreSQL would take `command.failed` for a host name, and SQLite stores JSON with escapes.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -23,25 +24,31 @@ def of_text(text: str) -> list[str]:
     return WORD.findall(text.lower())[:MOST_WORDS]
 
 
-def matches(wanted: list[str], verb: str, target: str, robot: str, reason: str, data: Any) -> bool:
-    """Whether a row has all these words, the last of them perhaps only as a beginning."""
-    text = " ".join((verb, target, robot, reason, *_texts(data))).lower()
-    if not all(word in text for word in wanted):
-        return False
-    found = set(WORD.findall(text))
+def matches(wanted: list[str], text: str, data: str) -> bool:
+    """Whether a row's text and its data, as JSON, have all these words, the last of them perhaps only as a beginning."""
+    if not all(word in text or word in data or not word.isascii() for word in wanted):
+        return False  # seen without reading the JSON; only what is not ASCII may be written otherwise there
+    found = set(WORD.findall(" ".join((text, *_texts(_read(data))))))
     return found.issuperset(wanted[:-1]) and any(word.startswith(wanted[-1]) for word in found)
+
+
+def _read(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data  # somebody damaged it
 
 
 def _texts(data: Any) -> Iterable[str]:
     if isinstance(data, dict):
         for key, value in data.items():
-            yield key
+            yield key.lower()
             yield from _texts(value)
     elif isinstance(data, list):
         for value in data:
             yield from _texts(value)
     else:
-        yield str(data).lower() if not data or data is True else str(data)
+        yield "null" if data is None else str(data).lower()
 
 
 def sqlite_query(wanted: list[str]) -> str:
