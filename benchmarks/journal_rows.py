@@ -82,7 +82,7 @@ def build(count: int) -> None:
     """Fill the database of the settings, unless it holds such a journal already."""
     call_command("migrate", verbosity=0)
     last = JournalEntry.objects.order_by("-pk").first()
-    if last is not None and last.pk == count:
+    if last is not None and count <= last.pk < count + 1_000:  # each run adds the row of its auditor
         return
     assert last is None or last.pk < 100, f"the database holds another journal, of {last.pk:,} rows"
     User.objects.bulk_create(User(username=f"person-{number:02d}", password="!") for number in range(1, PEOPLE + 1))

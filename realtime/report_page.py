@@ -33,18 +33,18 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @never_cache
-def report(request: HttpRequest, name: str) -> HttpResponse:
+def page(request: HttpRequest, report: str) -> HttpResponse:
     """One report; needs `journal.view`. A form that is wrong is shown again with what is wrong, and no report (400)."""
-    if name not in reports.REPORTS:
+    if report not in reports.REPORTS:
         raise Http404
-    context = frame(request, reports.REPORTS[name].title)
+    context = frame(request, reports.REPORTS[report].title)
     person = context["person"]
     permissions.require(person, "journal.view")
     given = {key: str(value) for key, value in request.GET.items() if value}
     query, now = ReportQuery(data=given), timezone.now()
     good = query.is_valid()
     context |= {
-        "name": name,
+        "name": report,
         "reports": listed(),
         "presets": _presets(now, given),
         "robots": permissions.visible(person, Robot.objects.order_by("slug")).values_list("slug", flat=True),
@@ -55,7 +55,7 @@ def report(request: HttpRequest, name: str) -> HttpResponse:
     if good:
         asked = query.validated_data["asked"]
         context["given"] |= {"from": f"{asked.begins:%Y-%m-%dT%H:%M}", "until": _rounded_up(asked.until)}
-        found = viewed(name, asked, person, "page")
+        found = viewed(report, asked, person, "page")
         context["report"] = shown(found)
         context["query"] = urlencode(
             {**{key: given[key] for key in ("robot", "person") if key in given}, **found["period"]}

@@ -93,6 +93,7 @@ def _samples(robot: Robot, person: User) -> dict[str, Any]:
         "api/v1/sites/": site.pk,
         "api/v1/auth/sessions/": signed_in.pk,
         "grant": grant.pk,
+        "report": "operations",
         "uidb64": "MQ",
         "token": "nothing",
         "id": person.pk,

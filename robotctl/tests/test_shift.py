@@ -176,8 +176,7 @@ def check_operations(report: dict[str, Any], rows: list[dict[str, Any]]) -> None
     assert told["confirmed_p95"] == nearest([row["data"]["took_s"] for row in confirmed], 95)
     for row in confirmed:
         between = (datetime.fromisoformat(row["at"]) - accepted[row["data"]["command"]]).total_seconds()
-        waited = row["data"]["took_s"] - between  # from being asked for, until it stood in the journal
-        assert -0.1 < waited < 5, "what the row says is what lies between the rows"
+        assert abs(row["data"]["took_s"] - between) < 5, "but for the time that a row waits to be written"
     done = [row["data"]["took_s"] for row in rows if row["verb"] == "command.done"]
     assert (told["done_p50"], told["done_p95"]) == (nearest(done, 50), nearest(done, 95))
 
@@ -188,7 +187,7 @@ def check_security(report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         many[row["verb"]] += row["data"].get("count", 1)
     told = figures(report)
     assert told["sign_in_failures"] == many["auth.sign_in_failed"] == 1
-    assert told["refused_access"] == sum(count for verb, count in many.items() if verb.startswith("access.")) == 4
+    assert told["refused_access"] == sum(count for verb, count in many.items() if verb.startswith("access.")) == 3
     assert told["refused_orders"] == many["command.refused"] + many["lease.refused"] + many["reset.refused"] >= 2
     assert told["lockouts"] == many["auth.locked_out"] == 0
     changes = [row for row in rows if row["verb"] == "user.changed" and "role" in row["data"]["changes"]]
