@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Q, QuerySet, TextField
+from django.db.models import BooleanField, Q, TextField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 
@@ -17,8 +17,8 @@ from accounts import journal_words
 from accounts.journal_filters import Search, opaque
 from accounts.models import JournalEntry
 
-NEAR, AT_ONCE = 2_000, 250  # rows that are looked at, and how many of them at a time
-WINDOWS = (50_000, 500_000)  # how many ids PostgreSQL is asked about first, and then each time
+NEAR, AT_ONCE = 1_000, 500  # rows that are looked at, and how many of them at a time
+WINDOW, GROWTH = 50_000, 10  # how many ids PostgreSQL is asked about first, and how many times more each time
 SKEW = timedelta(hours=1)  # by which a row's time and its place among the ids may differ, unless it is late
 LAST = 2**63 - 1
 TEXTS = (*journal_words.COLUMNS, Cast("data", TextField()))
@@ -28,15 +28,15 @@ Span = tuple[int, int]  # first and last id
 def find(wanted: Search, cursor: int | None = None, *, older: bool = True) -> Iterator[int]:
     """Ids of all rows with the words that are found, from the newest (or beyond the cursor) to the oldest, or the other way."""
     main, late = _span(wanted)
-    beyond = Q() if cursor is None else Q(pk__lt=cursor) if older else Q(pk__gt=cursor)
-    afterwards = late.filter(beyond).order_by("-pk" if older else "pk").values_list("pk", flat=True)
+    beyond = [pk for pk in late if cursor is None or (pk < cursor if older else pk > cursor)]
+    afterwards = sorted(beyond, reverse=older)
     if older:
-        yield from _among(list(afterwards), wanted, older=older)
+        yield from _among(afterwards, wanted, older=older)
     if cursor is not None:
         main = (main[0], min(main[1], cursor - 1)) if older else (max(main[0], cursor + 1), main[1])
     yield from _in_span(list(wanted.words), main, wanted.condition, older=older)
     if not older:
-        yield from _among(list(afterwards), wanted, older=older)
+        yield from _among(afterwards, wanted, older=older)
 
 
 def first_id(wanted: Search) -> int:
@@ -49,14 +49,15 @@ def first_id(wanted: Search) -> int:
     return min([*following.filter(late=False)[:100], *following.filter(late=True)[:100]], default=LAST)
 
 
-def _span(wanted: Search) -> tuple[Span, QuerySet[JournalEntry]]:
+def _span(wanted: Search) -> tuple[Span, list[int]]:
     """Where to look, and what lies after it: what was recorded late stands among what happened later."""
     first = first_id(wanted)
     if wanted.until is None:
-        return (first, LAST), JournalEntry.objects.none()
+        return (first, LAST), []
     before = JournalEntry.objects.filter(late=False, at__lt=wanted.until + SKEW).order_by("-at", "-pk")
     last = max(before.values_list("pk", flat=True)[:100], default=0)
-    return (first, last), JournalEntry.objects.filter(late=True, at__lt=wanted.until, pk__gt=last)
+    late = JournalEntry.objects.filter(wanted.in_time, late=True).order_by("-at", "-pk").values_list("pk", flat=True)
+    return (first, last), [pk for pk in late if pk > last]
 
 
 def _among(numbers: list[int], wanted: Search, *, older: bool) -> Iterator[int]:
@@ -112,10 +113,10 @@ def _postgresql(words: list[str], span: Span, condition: Q, *, older: bool) -> I
     )
     ends = JournalEntry.objects.filter(pk__gte=span[0], pk__lte=span[1]).values_list("pk", flat=True)
     first, last = ends.order_by("pk").first(), ends.order_by("-pk").first()
-    size = WINDOWS[0]
+    size = WINDOW
     while first is not None and last is not None and first <= last:
         low, high = (max(first, last - size + 1), last) if older else (first, min(last, first + size - 1))
         rows = JournalEntry.objects.filter(holds, opaque(condition), pk__gte=low, pk__lte=high)
         yield from rows.order_by("-pk" if older else "pk").values_list("pk", flat=True)
         first, last = (first, low - 1) if older else (high + 1, last)
-        size = WINDOWS[1]
+        size *= GROWTH

@@ -133,7 +133,7 @@ def test_each_filter_and_each_pair_finds_what_a_look_at_every_row_finds(
 ) -> None:
     monkeypatch.setattr(journal_text, "NEAR", 100)  # so that the index of words is asked, too
     monkeypatch.setattr(journal_text, "AT_ONCE", 50)
-    monkeypatch.setattr(journal_text, "WINDOWS", (300, 700))
+    monkeypatch.setattr(journal_text, "WINDOW", 100)
     for chosen in pairs(crew):
         asked = {name: value for name, value, _ in chosen}
         by_id = "q" in asked
