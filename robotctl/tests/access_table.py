@@ -72,7 +72,7 @@ def _samples(robot: Robot, person: User) -> dict[str, Any]:
     signed_in = SignIn.objects.create(user=person, session_key="somebody's")
     TOTPDevice.objects.create(user=person, name="a sample")
     StaticDevice.objects.create(user=person, name="a sample")
-    journal.record("sample.made")
+    row = journal.record("sample.made")
     Transition.objects.create(robot=robot, at=now, old="offline", new="online", reason="a sample")
     interval = IntervalSchedule.objects.create(every=10, period="seconds")
     PeriodicTask.objects.create(name="a sample", task="nothing", interval=interval)
@@ -93,6 +93,8 @@ def _samples(robot: Robot, person: User) -> dict[str, Any]:
         "api/v1/sites/": site.pk,
         "api/v1/auth/sessions/": signed_in.pk,
         "grant": grant.pk,
+        "api/v1/journal/": row.pk,
+        "request_id": "nothing",
         "report": "operations",
         "uidb64": "MQ",
         "token": "nothing",
