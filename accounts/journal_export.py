@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts import csv_rows, journal, journal_text, sealed_rows
+from accounts import csv_rows, journal, journal_text, sealed_rows, seals
 from accounts import seal_format as form
 from accounts.journal_filters import Search, opaque
 from accounts.journal_models import JournalArchive, JournalEntry, Seal
@@ -38,7 +38,7 @@ class Export:
             exported_at=sealed_rows.timestamp(timezone.now()),
             filtered_by=asked,
             complete=self.wanted.everything,
-            public_keys=_public_keys(),
+            public_keys=seals.trusted(),
         )
         for row, shown, seal in self._items():
             if row is not None:
@@ -59,14 +59,14 @@ class Export:
 
     def _items(self) -> Iterator[tuple[form.Row | None, Shown, form.Seal | None]]:
         """(row, as it is shown, its seal) for a row, and (None, {}, seal) right after the last row of a seal."""
-        seals = Seals(every=self.wanted.everything, last=self.last)
+        beside = Seals(every=self.wanted.everything, last=self.last)
         for row, shown in self._rows():
-            for seal in seals.before(row["id"]):
+            for seal in beside.before(row["id"]):
                 self.seals, self.unsealed = self.seals + 1, 0
                 yield None, {}, seal
             self.rows, self.unsealed = self.rows + 1, self.unsealed + 1
-            yield row, shown, seals.of(row["id"])
-        for seal in seals.before(None):
+            yield row, shown, beside.of(row["id"])
+        for seal in beside.before(None):
             self.seals, self.unsealed = self.seals + 1, 0
             yield None, {}, seal
 
@@ -129,10 +129,6 @@ class Seals:
             self._no_more = True  # what is sealed from now on counts as not sealed yet
             return []
         return sealed_rows.read_seals(Seal.objects.filter(number__gte=first), limit=SEALS_AT_ONCE if self.every else 1)
-
-
-def _public_keys() -> list[str]:
-    return sorted(set(Seal.objects.order_by().values_list("key", flat=True).distinct()))
 
 
 def _shown(rows: Iterable[form.Row]) -> list[Shown]:

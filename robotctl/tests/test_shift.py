@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.system, pytest.mark.django_db(transaction=True)]
 API = "/api/v1"
 DRIVERS = {"oht-01": "alice", "oht-02": "alice", "oht-03": "erin", "oht-04": "ada"}
 COMMANDS_EACH = 49  # and a short way to its end
-ROUND = ("move", "halt", *("lidar_start", "lidar_stop") * 6)
+ROUND = ("move", "halt", *("lidar_start", "lidar_stop") * 11, "lidar_start")
 ENDS = {"confirmed", "rejected", "failed", "expired", "cancelled", "outcome_unknown"}
 
 
