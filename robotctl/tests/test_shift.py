@@ -191,7 +191,9 @@ def check_security(report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     assert told["refused_orders"] == many["command.refused"] + many["lease.refused"] + many["reset.refused"] >= 2
     assert told["lockouts"] == many["auth.locked_out"] == 0
     changes = [row for row in rows if row["verb"] == "user.changed" and "role" in row["data"]["changes"]]
-    listed = [line for line in lines(report, "privileges") if line["change"].startswith("role: ")]
+    listed = [
+        line for line in lines(report, "privileges") if line["verb"] == "user.changed" and "role: " in line["change"]
+    ]
     assert len(listed) == len(changes) == 3
     assert [line["change"] for line in reversed(listed)] == [
         f"role: {row['data']['changes']['role'][0]} → {row['data']['changes']['role'][1]}" for row in changes
