@@ -55,7 +55,7 @@ class Search:
 
 
 def search(asked: dict[str, Any]) -> Search:
-    """From `{since, until, actor, person, robot, verb: […], outcome: […], request_id, late, id, q}`, each of them optional."""
+    """From `{since, until, actor, person, target, robot, verb: […], outcome: […], request_id, late, id, q}`, each of them optional."""
     choices = _choices(asked)
     first, rest = (choices[0], choices[1:]) if choices else ((Branch(Q()),), [])
     besides = Q()
@@ -94,6 +94,8 @@ def _choices(asked: dict[str, Any]) -> list[tuple[Branch, ...]]:
         choices.append((Branch(Q(actor_id=_number(actor))),))
     if "robot" in asked:
         choices.append((Branch(Q(robot=asked["robot"])),))
+    if "target" in asked:
+        choices.append((Branch(Q(target=asked["target"])), Branch(Q(target="", person_id=_number(asked["target"])))))
     if "verb" in asked:
         choices.append(tuple(Branch(Q(verb=verb)) for verb in _verbs(asked["verb"])) or (Branch(Q(pk=NOBODY)),))
     if actor == "robot":

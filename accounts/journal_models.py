@@ -71,6 +71,7 @@ class JournalEntry(models.Model):
             models.Index(fields=["verb", "-at", "-id"], name="journal_verb"),
             models.Index(fields=["actor_id", "-at", "-id"], name="journal_actor"),
             models.Index(fields=["person_id", "-at", "-id"], name="journal_person"),
+            models.Index(fields=["target", "-at", "-id"], name="journal_target"),
             models.Index(fields=["outcome", "-at", "-id"], name="journal_outcome"),
             models.Index(fields=["request_id", "-at", "-id"], name="journal_request"),
             models.Index(fields=["-at", "-id"], name="journal_late", condition=models.Q(late=True)),

@@ -21,6 +21,9 @@ from robotctl.strict import StrictSerializer
 MOST_FOLLOW = 500
 
 
+NEWEST_FIRST = ("-at", "-id")
+
+
 class Several(serializers.CharField):
     """One or more words with commas between them."""
 
@@ -48,6 +51,7 @@ class JournalFilters(StrictSerializer):
     until = serializers.DateTimeField(required=False, help_text="Before this time.")
     actor = serializers.CharField(required=False, help_text="Who did it: a person's name, `system`, or `robot`.")
     person = serializers.CharField(required=False, help_text="Who did it, or to whom it was done.")
+    target = serializers.CharField(required=False, help_text="On what, or whom, in full; a part of it is found by `q`.")
     robot = serializers.CharField(required=False)
     verb = Several(required=False, help_text="Verbs, or families as `command.*`, with commas between them.")
     outcome = Several(required=False, help_text="ok, denied, failed, unknown; with commas between them.")
@@ -85,14 +89,19 @@ class Chain(serializers.Serializer[Any]):
 
 def asked(request: Request, kind: type[StrictSerializer], *, besides: Iterable[str] = ()) -> dict[str, Any]:
     """The parameters of the address. One that is not known, or that is there twice, is refused: rows would look filtered."""
-    for name in ("page", "ordering"):
-        if name in request.query_params:
-            words = "The journal is too long for pages by number or another order: follow next and previous."
-            raise serializers.ValidationError({name: words})
+    if "page" in request.query_params:
+        words = "The journal is too long for pages by number: follow next and previous."
+        raise serializers.ValidationError({"page": words})
+    if request.query_params.get("ordering", "-at") not in NEWEST_FIRST:
+        raise serializers.ValidationError(
+            {"ordering": "The journal comes newest first; an export is in the order of ids."}
+        )
     for name, values in request.query_params.lists():
         if len(values) > 1:
             raise serializers.ValidationError({name: "This parameter is given twice."})
-    given = kind(data={name: value for name, value in request.query_params.items() if name not in besides})
+    given = kind(
+        data={name: value for name, value in request.query_params.items() if name not in (*besides, "ordering")}
+    )
     given.is_valid(raise_exception=True)
     told: dict[str, Any] = given.validated_data
     return told
@@ -101,7 +110,7 @@ def asked(request: Request, kind: type[StrictSerializer], *, besides: Iterable[s
 class Journal(APIView):
     """The record, newest first; needs `journal.view`. `{"next", "previous", "results"}`; there is no count and no page number."""
 
-    @extend_schema(parameters=[JournalQuery], responses=JournalPage)
+    @extend_schema(operation_id="journal_list", parameters=[JournalQuery], responses=JournalPage)
     def get(self, request: Request) -> Response:
         permissions.require(request.user, "journal.view")
         told = asked(request, JournalQuery)

@@ -154,6 +154,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='journalentry',
+            index=models.Index(fields=['target', '-at', '-id'], name='journal_target'),
+        ),
+        migrations.AddIndex(
+            model_name='journalentry',
             index=models.Index(fields=['outcome', '-at', '-id'], name='journal_outcome'),
         ),
         migrations.AddIndex(

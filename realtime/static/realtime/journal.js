@@ -12,6 +12,7 @@ const by = (id) => document.getElementById(id);
 const form = by("filter");
 const { live, boot } = start({ topics: ["journal"], resumeFrom: JSON.parse(by("boot").textContent).last_event });
 const record = new Record(by("record"), { now: () => live.serverNow(), mark });
+const also = new Map();
 let next = null;
 let newer = 0;
 let asked = 0;
@@ -23,14 +24,21 @@ function wanted() {
   for (const [name, value] of new FormData(form)) {
     if (value.trim()) query.set(name, name === "since" || name === "until" ? `${value}Z` : value.trim());
   }
+  for (const [name, value] of also) query.set(name, value);
   return query;
 }
 
+/** What another page asked for. What the form has no field for is asked for all the same, and said. */
 function fill() {
   by("filter-more").open = innerWidth > 768 || new URLSearchParams(location.search).size > 0;
   for (const [name, value] of new URLSearchParams(location.search)) {
     const field = form.elements[name];
-    if (field) field.value = name === "since" || name === "until" ? value.replace(/Z$/, "").slice(0, 19) : value;
+    if (!field) also.set(name, value);
+    else if (name === "since" || name === "until") field.value = value.replace(/Z$/, "").slice(0, 19);
+    else {
+      if (field.options && ![...field.options].some((one) => one.value === value)) field.append(new Option(value.replaceAll(",", " or "), value));
+      field.value = value;
+    }
   }
 }
 
@@ -41,6 +49,8 @@ async function search() {
     const link = by(`export-${kind}`);
     if (link) link.href = `/api/v1/journal/export/?${new URLSearchParams([...query, ["as", kind]])}`;
   }
+  by("also").hidden = also.size === 0;
+  text(by("also"), `Only rows with ${[...also].map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ")}. Clear shows all.`);
   const body = await ask(`journal/?${query}`);
   if (!body) return;
   by("rows").replaceChildren();
@@ -148,7 +158,10 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   search();
 });
-form.addEventListener("reset", () => setTimeout(search));
+form.addEventListener("reset", () => {
+  also.clear();
+  setTimeout(search); // the fields are emptied after this
+});
 by("newer").addEventListener("click", search);
 by("older").addEventListener("click", async () => {
   const body = await ask(`journal/?${new URL(next, location.href).searchParams}`);
