@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -15,7 +13,7 @@ from accounts import entry, permissions
 from accounts.authentication import session_locks_in_s, session_user, token_user
 from accounts.journal import iso
 from accounts.models import User, WsTicket
-from realtime import hub, origin, protocol, snapshot
+from realtime import hub, origin, protocol, refused, snapshot
 from realtime.hub import in_database
 from realtime.protocol import BadMessage, Ping, Subscribe, Unsubscribe, frame
 
@@ -57,6 +55,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             raise
         if code is not None:
             await self.close(code)
+            await in_database(refused.socket, self.scope, code)
         elif self.preselected:
             await self._subscribe(Subscribe(list(self.preselected)))
 
@@ -102,7 +101,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 return protocol.NOT_SIGNED_IN  # no browser: programs use a ticket
             if not origin.is_ours(self.scope.get("scheme", ""), headers):
                 return protocol.WITHDRAWN
-            self.session_key = _session_cookie(headers)
+            self.session_key = origin.session_cookie(headers)
         self.user, code = await in_database(self._look_up)
         return code
 
@@ -231,8 +230,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             for topic in new:
                 self.hub.join(self.client, topic)
             self.client.notice(frame("subscribed", topics=self.asked, rights=rights))
-            for topic in sorted(set(message.topics) - set(self.asked)):
+            unheard = sorted(set(message.topics) - set(self.asked))
+            for topic in unheard:
                 await self._error("not_found", f"There is no topic {topic} that you may see.", topic=topic)
+            if unheard and self.user is not None:
+                await in_database(refused.topics, self.scope, self.user, unheard)
             # Whoever asks again for a topic gets its whole state again.
             again = {topic for topic in message.topics if topic in allowed}
             for _, _, text in await in_database(snapshot.states, new | again):
@@ -288,11 +290,3 @@ def _taken(asked: list[str], allowed: set[str]) -> list[str]:
     """What of `asked` is kept, and asked for again when rights change: `fleet` from everybody, `alerts` from whoever may see some."""
     some = {kind for kind, (one_of, _) in SHORTHANDS.items() if any(one.startswith(f"{one_of}.") for one in allowed)}
     return [topic for topic in asked if topic in allowed or topic in some or topic == "fleet"]
-
-
-def _session_cookie(headers: dict[bytes, bytes]) -> str:
-    try:
-        cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
-    except CookieError:
-        return ""
-    return cookie.value if cookie else ""

@@ -1,5 +1,6 @@
 """Where a browser says that a page came from: a session cookie opens a socket from our own pages only."""
 
+from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -40,3 +41,12 @@ def _place(url: str) -> tuple[str, str, int] | None:
         return None
     host = f"[{host}]" if ":" in host else host
     return parts.scheme, host, PORTS[parts.scheme] if port is None else port
+
+
+def session_cookie(headers: dict[bytes, bytes]) -> str:
+    """The key of the browser's session, if there is one."""
+    try:
+        cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        return ""
+    return cookie.value if cookie else ""

@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from accounts import journal, permissions
+from accounts import journal, permissions, refusals
 from accounts.models import User
 from firmware import profile, state
 from firmware.language.actions import Command as CommandSpec
@@ -142,3 +143,11 @@ def problem_page(status: int) -> Any:
         )
 
     return page
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form that does not come from our own pages, or from one that is too old. Refused like any other access."""
+    refused = PermissionDenied("This form is too old, or not from here. Load the page again.")
+    refusals.note(request, refused)
+    answer: HttpResponse = problem_page(403)(request, refused)
+    return answer

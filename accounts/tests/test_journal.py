@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
+from django.test import Client
 
 from accounts import context, journal
 from accounts.models import JournalEntry
@@ -32,6 +33,15 @@ def test_what_one_may_not_see_looks_like_nothing_and_is_journalled(api: Any) -> 
     assert (hidden.status_code, missing.status_code) == (404, 404)
     assert hidden.json() == missing.json()
     assert JournalEntry.objects.filter(verb="access.hidden").count() == 1
+
+
+def test_a_form_from_elsewhere_is_refused_and_journalled(people: Any) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(people["alice"])
+    answer = browser.post("/sign-out/")
+    assert (answer.status_code, "too old" in answer.content.decode()) == (403, True)
+    row = JournalEntry.objects.get(verb="access.denied")
+    assert (row.target, row.actor_id) == ("POST /sign-out/", people["alice"].pk)
 
 
 @pytest.mark.parametrize(

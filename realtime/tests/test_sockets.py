@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -219,3 +220,18 @@ def test_the_bus_can_go_and_come_back_and_states_still_arrive(system: System) ->
         until(lambda: system.pids("unixsocket") not in ([], [bus]), timeout_s=20)
         socket.frames.clear()
         socket.wait_for(lambda frame: frame["type"] == "state" and len(socket.frames) > 3)
+
+
+def test_what_a_socket_is_refused_is_in_the_journal(system: System) -> None:
+    def told(**query: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = system.call("auditor", "GET", f"journal/?{urlencode(query)}").json()["results"]
+        return rows
+
+    with connect(url(system, ticket="made-up")) as connection:
+        assert Socket(connection).closed() == 4401
+    assert told(verb="access.unauthenticated")[0]["address"] == "127.0.0.1"
+    with opened(system, "viewer") as socket:
+        socket.send(type="subscribe", topics=["journal", "robot.nowhere", "nonsense"])
+        socket.wait_for_type("error", topic="robot.nowhere")
+        until(lambda: told(target="WS subscribe journal", actor="viewer"))
+    assert not told(target="WS subscribe robot.nowhere") and not told(target="WS subscribe nonsense")
