@@ -73,7 +73,8 @@ def _accept(
 
 def place(row: RobotState, user: User, spec: Profile, name: str, order: Order, now: datetime, **about: Any) -> Command:
     """Write one order down, if nothing forbids it, and start it on commit. `row` is locked by the caller. Raises Problem."""
-    gate.require(row, user, spec, name, order, now)
+    # `now` is when it was asked for, and its deadline counts from there; the row may have been waited for since.
+    gate.require(row, user, spec, name, order, timezone.now())
     if order.approval:
         waiting.require_room(row.robot_id, name, order.params)
     command = Command.objects.create(

@@ -5,7 +5,7 @@ from typing import Any
 
 from accounts import context, journal
 from accounts.models import JournalEntry
-from firmware import profile
+from firmware import profile, spool
 from firmware.language.kind import Profile
 from firmware.language.words import MACHINE_STATE
 from firmware.models import Command, RobotState
@@ -25,8 +25,10 @@ def told_of_state(row: RobotState, spec: Profile, before: Any) -> list[JournalEn
     if before is None or machine is None or before == machine or not (was or now) or row.stop_latched:
         return []
     slug = row.robot.slug
+    if now and spool.is_waiting(slug):
+        return []  # a stop of ours that is not written down yet: its own row will say so
     outcome = journal.Outcome.UNKNOWN if now else journal.Outcome.OK
-    reason = "robotctl did not stop it." if now else ""
+    reason = "No stop of robotctl is on record for it." if now else ""
     data = {"was": before, "now": machine}
     return [journal.entry("robot.state_changed", slug, robot=slug, outcome=outcome, reason=reason, data=data)]
 

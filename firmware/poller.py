@@ -18,6 +18,7 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from firmware import (
+    batches,
     jog,
     leases,
     presence,
@@ -45,6 +46,7 @@ GATHER_S = 0.04
 KEEP_EVERY_S = 2.0
 STEP_ASIDE_EVERY_S = 0.25  # shorter than quiet.NOTICED_WITHIN_S
 QUEUE_LIMIT = 20_000
+BEHIND_AFTER_S = 1.0
 STANDING_ORDER_AFTER = timedelta(seconds=stop.ANSWER_WITHIN_S)
 
 log = structlog.get_logger(__name__)
@@ -64,6 +66,8 @@ class PollLoop:
         self._over = threading.Event()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._database_up = True
+        self._writing_since: float | None = None
+        self._behind = False  # what was read is not written yet: time says nothing about modes
         self.failed = False
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -154,10 +158,14 @@ class PollLoop:
                     self._contacts.put(None)
                     break
                 batch.append(contact)
+            self._writing_since = since = time.monotonic()
             self._with_database(lambda batch=batch: self._record(batch))  # type: ignore[misc]
+            self._writing_since = None
+            waited = time.monotonic() - since > BEHIND_AFTER_S
+            self._behind = (self._behind or waited) and not self._contacts.empty()
 
     def _record(self, batch: list[Contact]) -> None:
-        rows = _record_whole_or_one_by_one(batch)
+        rows = batches.record(batch)
         with self._lock:
             for row in rows:
                 self._follow(row)
@@ -239,10 +247,16 @@ class PollLoop:
                 self._follow(row)
             standing = set(self.standing)
         self._give_standing_orders(standing)
-        recorder.look_at_modes(robots)
+        if not self._is_behind():
+            recorder.look_at_modes(robots)
         reconciliation.take_over(robots)
         reconciliation.end_unapproved(robots)
         _go_on_with_sequences(rows)
+
+    def _is_behind(self) -> bool:
+        """Whether the database was waited for, and what was read meanwhile is still to be written."""
+        since = self._writing_since
+        return self._behind or (since is not None and time.monotonic() - since > BEHIND_AFTER_S)
 
     def _wire(self, robot: Robot) -> None:
         """Give the robot a schedule, or a new one when its wiring has changed."""
@@ -263,25 +277,6 @@ class PollLoop:
 
     def _complained(self, robot: Robot) -> bool:
         return RobotState.objects.filter(robot=robot, last_error_code=FirmwareError.code).exists()
-
-
-def _record_whole_or_one_by_one(batch: list[Contact]) -> list[RobotState]:
-    """Record a batch; when one contact in it cannot be recorded, only that one is left out: no robot harms the others."""
-    try:
-        return recorder.record(batch)
-    except DatabaseError:
-        raise
-    except Exception:
-        log.exception("poll.batch_crashed")
-    rows: dict[int, RobotState] = {}
-    for contact in batch:
-        try:
-            rows |= {row.robot_id: row for row in recorder.record([contact])}
-        except DatabaseError:
-            raise
-        except Exception:
-            log.exception("poll.contact_crashed", robot_id=contact.robot_id)
-    return list(rows.values())
 
 
 def _go_on_with_sequences(rows: list[RobotState]) -> None:

@@ -75,8 +75,10 @@ def publish(rows: Iterable[RobotState]) -> None:
 
 def record(contacts: list[Contact]) -> list[RobotState]:
     """Write a batch of contacts, and what follows from them: modes, restarts, stops that hold or were left, arrivals."""
-    now = timezone.now()
     with changing(contact.robot_id for contact in contacts) as rows:
+        now = (
+            timezone.now()
+        )  # not before: the rows may have been waited for, and others have written into them meanwhile
         told = [entry for row in rows.values() for entry in clock.mend(row, now)]
         for contact in contacts:
             if contact.robot_id in rows:  # a robot may have gone meanwhile
@@ -282,4 +284,5 @@ def look_at_modes(robot_ids: Iterable[int]) -> None:
             stale.append(row.robot_id)
     if stale:
         with changing(stale) as rows:
+            now = timezone.now()  # the rows may have been waited for
             journal.record_all([told for row in rows.values() for told in _change_mode(row, now)])

@@ -29,6 +29,7 @@ GATHER_S = 0.03
 WRITE_WAITED_FOR_S = 1.0  # once every robot has been seen to
 WRITE_AGAIN_S = 1.0
 WRITE_WITHIN_S = 600.0
+LATE_AFTER_S = 2.0  # what is written down later than this after the press is marked so
 FIRST_PAUSE_S = 0.03
 LONGEST_PAUSE_S = 0.25
 CLOCK_GRAIN_S = 0.002  # robots tell times in milliseconds
@@ -196,7 +197,7 @@ def latch(results: list[StopResult], press: Press, *, late: bool = False) -> boo
                     _set_latch(row, press)
             for result in results:
                 _count(rows[result.robot.pk], result)
-            journal.record_all([_requested(slug, press, late=late) for slug in press.robots])
+            journal.record_all([_requested(slug, press) for slug in press.robots])
     except DatabaseError as error:
         log.warning("stop.not_recorded_yet", robots=press.robots, error=str(error))
         return False
@@ -207,7 +208,9 @@ def latch(results: list[StopResult], press: Press, *, late: bool = False) -> boo
     return True
 
 
-def _requested(slug: str, press: Press, *, late: bool) -> JournalEntry:
+def _requested(slug: str, press: Press) -> JournalEntry:
+    """What is written down long after the press stands where it was pressed, and says so: whichever process writes it."""
+    late = time.time() - press.began_at > LATE_AFTER_S
     pressed_at = _time(press.began_at) if late else None
     about: journal.About = {"robot": slug, "reason": press.reason, "origin": press.origin, "late_at": pressed_at}
     return journal.entry("stop.requested", slug, **about)

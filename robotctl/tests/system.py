@@ -158,7 +158,7 @@ def start(robots: int = 3, **environment: str) -> System:
     )
     log.close()
     system = System(var, int(given["PORT"]), process, password)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         try:
             if requests.get(f"{system.url}/health/live", timeout=2).ok:

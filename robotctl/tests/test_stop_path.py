@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,30 @@ def test_a_press_survives_the_process_that_took_it(own: System) -> None:
     until(lambda: _answers(own), timeout_s=40)
     until(lambda: len(rows(own, "stop.requested")) == before + 1, timeout_s=30)
     row = rows(own, "stop.requested")[0]
-    assert (row["robot"], row["actor"], row["data"]["spooled"]) == ("oht-02", "viewer", True)
+    assert (row["robot"], row["actor"], row["late"]) == ("oht-02", "viewer", True)
     until(lambda: own.state("oht-02")["stop"]["status"] == "confirmed", timeout_s=20)
+
+
+def test_what_is_written_down_later_stands_where_it_happened_and_nothing_false_beside_it(own: System) -> None:
+    """Twelve seconds without a database, everything else running: the robots answered, and one of them was stopped by us."""
+    for index in range(2):
+        at_rest(own, index)
+    given = ticket(own)
+    newest = own.call("admin", "GET", "journal/?page_size=1").json()["results"][0]["id"]
+    pressed_at = datetime.now(UTC)
+    with locked(own):
+        result, _ = press(own, "robots/oht-01/stop/", given)
+        assert result["status"] == "confirmed"
+        time.sleep(12)
+    until(lambda: own.state("oht-01")["stop"]["status"] == "confirmed", timeout_s=30)
+    time.sleep(4)  # what was read meanwhile is written, too
+    told = [row for row in own.call("admin", "GET", "journal/").json()["results"] if row["id"] > newest]
+    (stopped,) = [row for row in told if row["verb"] == "stop.requested"]
+    assert stopped["late"] is True
+    assert abs(datetime.fromisoformat(stopped["at"]) - pressed_at) < timedelta(seconds=2)
+    false = ("robot.state_changed", "robot.offline", "robot.recovering", "breaker.opened")
+    assert [row for row in told if row["verb"] in false] == []
+    unlatched(own, 0)
 
 
 def test_a_web_process_that_starts_with_its_database_away_stops_robots(own: System) -> None:
