@@ -9,8 +9,7 @@ from django.contrib.auth.models import Group
 from django.db import models, transaction
 from django.http import HttpRequest
 
-from accounts import context, journal, permissions, refusals, sessions
-from accounts.lockout import known
+from accounts import journal, permissions, refusals, sessions
 from accounts.models import Grant, Role, SignIn, User
 
 VERBS = {0: "created", 1: "changed", 2: "deleted"}
@@ -72,8 +71,4 @@ def _signed_out(*, user: User | None, request: HttpRequest, **_: Any) -> None:
 
 
 def _sign_in_failed(*, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    count = refusals.strangers.count(f"sign-in {context.current().address}")
-    if count is None:
-        return  # one row for each address and minute, with the count
-    person = known(str(credentials.get("username", "")))
-    journal.record("auth.sign_in_failed", person=person, outcome=journal.Outcome.DENIED, data={"count": count})
+    refusals.sign_in_failed(str(credentials.get("username", "")))
