@@ -43,7 +43,7 @@ def make(asked: Asked) -> Parts:
             figure(
                 "missing_triggers",
                 len(triggers),
-                "Triggers of the database that should refuse changes and are not there",
+                "Triggers of the database that should refuse changes and are not there, or do something else",
                 if_any="critical",
             ),
         ],

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from accounts import journal, journal_checks, journal_guard, journal_health, sealed_rows, seals, verify_views
 from accounts import seal_format as form
-from accounts.journal_models import JournalCheck, JournalEntry, Seal
+from accounts.journal_models import JournalCheck, JournalEntry, JournalMaintenance, Seal
 from accounts.journal_walk import walk
 from accounts.tests.attacks import attack, copy_of, newest, recorded
 from robotctl.tests.fixtures import VAR
@@ -238,6 +238,43 @@ def test_triggers_that_are_gone_are_told(api: Any) -> None:
         finally:
             (again,) = (one for one in made if one.startswith(f"CREATE TRIGGER {name} "))
             cursor.execute(again)
+
+
+def run(statements: list[str]) -> None:
+    with connection.cursor() as cursor:
+        for one in statements:
+            cursor.execute(one)
+
+
+def test_triggers_that_do_something_else_are_told(api: Any) -> None:
+    name, table = "accounts_seal_no_update", "accounts_seal"
+    if connection.vendor == "postgresql":
+        change = [f"ALTER TABLE {table} DISABLE TRIGGER {name}"], [f"ALTER TABLE {table} ENABLE TRIGGER {name}"]
+        function = next(one for one in journal_guard.POSTGRESQL if f"{table}_refuse() RETURNS" in one)
+        changes = [change, ([function.replace("<> 'UPDATE'", "<> 'x'")], [function])]
+    else:
+        (made,) = (one for one in journal_guard.SQLITE if one.startswith(f"CREATE TRIGGER {name} "))
+        other = f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} WHEN 0 BEGIN SELECT 1; END"
+        changes = [([f"DROP TRIGGER {name}", other], [f"DROP TRIGGER {name}", made])]
+    for broken, mended in changes:
+        run(broken)
+        try:
+            assert name in api(None).get("/health/ready").json()["checks"]["journal"]["detail"]
+            assert name in journal_health.guard_is_there(["default"])[0].msg
+        finally:
+            run(mended)
+    assert journal_guard.weaknesses() == []
+
+
+def test_maintenance_that_was_left_open_is_told(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    left = JournalMaintenance.objects.create(reason="mine")
+    words = f"The journal's maintenance is open since {journal.iso(left.at)}: anybody may delete."
+    ready = api(None).get("/health/ready").json()["checks"]["journal"]
+    assert (ready["status"], words in ready["detail"]) == ("degraded", True)
+    assert journal_health.state()["weaknesses"] == [words]
+    assert words in verified()[1]
+    left.delete()
+    assert journal_guard.weaknesses() == []
 
 
 def test_forgetting_a_person_keeps_the_chain(people: dict[str, Any]) -> None:
