@@ -54,11 +54,15 @@ class JournalExport(APIView):
         )
 
 
-def _told(filtered_by: dict[str, str]) -> dict[str, Any]:
+def _told(filtered_by: dict[str, Any]) -> dict[str, Any]:
     """The filter for a row that stays for ever: people by their numbers, and of words only that some were looked for."""
-    people = {name: journal.who(known(filtered_by[name])) for name in ("actor", "person") if name in filtered_by}
-    words = {"q": True} if filtered_by.get("q") else {}
-    return {**{name: value for name, value in filtered_by.items() if name != "q"}, **people, **words}
+    told = dict(filtered_by)
+    for name in ("actor", "person"):
+        if name in told:
+            told[name] = journal.who(known(str(told[name])))
+    if "q" in told:
+        told["q"] = bool(told["q"])
+    return told
 
 
 class Stream:

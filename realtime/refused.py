@@ -36,8 +36,9 @@ def topics(scope: dict[str, Any], user: User, names: Iterable[str]) -> None:
 
 
 def _tell(key: Hashable, verb: str, target: str, **about: Unpack[journal.About]) -> None:
+    about["outcome"] = journal.Outcome.DENIED
     try:
-        strangers.tell(key, verb, target, outcome=journal.Outcome.DENIED, **about)
+        strangers.tell(key, verb, target, **about)
     except DatabaseError as error:  # it is refused all the same
         log.warning("refusal.not_recorded", verb=verb, error=str(error))
 

@@ -344,6 +344,24 @@ def test_a_finding_is_told_once_and_stays_until_its_place_is_looked_at_again(mon
     assert journal_health.state()["findings"] == []
 
 
+def test_a_row_is_told_once_whether_it_looks_altered_or_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seals, "MOST", 2)
+    monkeypatch.setattr(journal_checks, "NEWEST", 1)
+    rows = recorded(8)
+    one, other = rows[1], rows[6]
+    attack(
+        *(f"UPDATE {TABLE} SET id = {to} WHERE id = {row}" for row, to in ((one, 10**6), (other, one), (10**6, other)))
+    )
+    kinds = set()
+    for budget_s in (0.0,) * 6 + (60.0,) + (0.0,) * 6 + (60.0,):
+        monkeypatch.setattr(journal_checks, "BUDGET_S", budget_s)
+        kinds |= {finding["kind"] for finding in journal_checks.check().findings if finding["id"] == one}
+    assert {"row_altered", "row_reordered"} <= kinds
+    told = JournalEntry.objects.filter(verb="journal.broken").order_by("pk")
+    found = [finding["id"] for row in told for finding in row.data["findings"]]
+    assert sorted(found) == [one, other]
+
+
 def test_checks_do_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_checks, "KEPT", 3)
     recorded()
