@@ -1,5 +1,7 @@
 """Before and after of configuration: django-auditlog's diffs flow into the journal through its one signal."""
 
+import getpass
+import os
 from typing import Any
 
 from auditlog.registry import auditlog
@@ -10,7 +12,6 @@ from django.db import models, transaction
 from django.http import HttpRequest
 
 from accounts import context, journal, permissions, refusals, sessions
-from accounts.lockout import known
 from accounts.models import Grant, Role, SignIn, User
 
 VERBS = {0: "created", 1: "changed", 2: "deleted"}
@@ -43,9 +44,26 @@ def _to_journal(
         f"{name}.{VERBS[action]}",
         "" if person is instance else str(getattr(instance, "slug", None) or instance),
         person=person,
-        robot=getattr(instance, "slug", "") if name == "robot" else "",
+        robot=_robot(instance),
         data={"changes": _told(instance, changes)},
     )
+    if action and person is instance and "password_changed_at" in changes and not context.current().request_id:
+        # Nobody is signed in at a terminal: who owns the process is all there is to know.
+        journal.record("auth.password_set", person=person, data={"os_user": _os_user()})
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may not know its user's name
+        return str(os.getuid())
+
+
+def _robot(instance: models.Model) -> str:
+    """The slug of the robot that a row about this is of."""
+    if isinstance(instance, Grant):
+        return instance.on_robot
+    return str(getattr(instance, "slug", "")) if instance._meta.model_name == "robot" else ""
 
 
 def _told(instance: models.Model, changes: dict[str, Any]) -> dict[str, Any]:
@@ -72,8 +90,4 @@ def _signed_out(*, user: User | None, request: HttpRequest, **_: Any) -> None:
 
 
 def _sign_in_failed(*, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    count = refusals.strangers.count(f"sign-in {context.current().address}")
-    if count is None:
-        return  # one row for each address and minute, with the count
-    person = known(str(credentials.get("username", "")))
-    journal.record("auth.sign_in_failed", person=person, outcome=journal.Outcome.DENIED, data={"count": count})
+    refusals.sign_in_failed(str(credentials.get("username", "")))

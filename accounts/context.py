@@ -46,6 +46,14 @@ def enter(*, request_id: str = "", address: str = "", user_agent: str = "") -> O
     return origin
 
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def given_id(header: str) -> str:
+    """The client's own request id, from `X-Request-ID`; empty when it is none."""
+    return header if REQUEST_ID.fullmatch(header) else ""
+
+
 BRACKETED = re.compile(r"\[([^\]]*)\](?::\d{1,5})?")
 WITH_PORT = re.compile(r"([\d.]+):\d{1,5}")
 

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -16,7 +17,31 @@ from robotctl.text import clean, clean_all
 
 Outcome = JournalEntry.Outcome
 ORDER_LOCK = 0x726F626F  # any constant that nobody else locks on
-SECRET_WORDS = ("password", "token", "secret", "credential", "otp", "key")
+SECRET_WORDS = frozenset(
+    (
+        "password",
+        "passwords",
+        "passwd",
+        "passphrase",
+        "psk",
+        "otp",
+        "key",
+        "keys",
+        "token",
+        "tokens",
+        "secret",
+        "secrets",
+        "credential",
+        "credentials",
+    )
+)
+# Names that speak of a secret and hold none: shown when there is a yes, a no or a time under them, and nothing else.
+NO_SECRETS = frozenset(
+    {"must_change_password", "password_changed_at", "has_password", "usable_password", "credentials_set"}
+)
+OPEN_KEYS = frozenset({"idempotency_key", "public_key", "public_keys"})  # shown, whatever they are
+SHOWN = re.compile(r"True|False|None|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.]*(?:Z|[+-]\d\d:?\d\d)?")
+WORDS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*")
 REDACTED = "•••"
 APART = frozenset({"address", "user_agent"})  # for those with the right to the journal only
 ROBOTS_OWN = frozenset({"robot.restarted", "robot.state_changed", "stop.left"})  # what a robot did by itself
@@ -105,14 +130,27 @@ def _origin_id(origin: context.Origin) -> int | None:
 
 
 def redact(data: Any, name: str = "") -> Any:
-    """A copy without secrets: whatever sits under a name that speaks of one."""
-    if any(word in name.lower() for word in SECRET_WORDS) and data not in (None, "", [], {}):
-        return REDACTED
+    """A copy without secrets: whatever sits under a name with a word that means one, `apiToken` as well as `api_token`."""
+    if _is_secret(name) and data not in (None, "", [], {}):
+        return (
+            [redact(one, name) for one in data]
+            if name in NO_SECRETS and isinstance(data, list | tuple)
+            else _hidden(name, data)
+        )
     if isinstance(data, dict):
         return {key: redact(value, str(key)) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [redact(value, name) for value in data]
     return data
+
+
+def _is_secret(name: str) -> bool:
+    return name not in OPEN_KEYS and not SECRET_WORDS.isdisjoint(word.lower() for word in WORDS.findall(name))
+
+
+def _hidden(name: str, data: Any) -> Any:
+    """auditlog writes before and after as texts."""
+    return data if name in NO_SECRETS and (isinstance(data, bool) or SHOWN.fullmatch(str(data))) else REDACTED
 
 
 def as_dicts(entries: Iterable[JournalEntry]) -> list[dict[str, Any]]:

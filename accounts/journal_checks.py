@@ -50,11 +50,12 @@ def _elsewhere(one: dict[str, Any], first: int, last: int, recent: int) -> bool:
 
 
 def _once(findings: Known) -> Known:
-    return list({_identity(one): one for one in findings}.values())
+    return list({(one["kind"], one["seal"], one["id"]): one for one in findings}.values())
 
 
-def _identity(one: dict[str, Any]) -> tuple[Any, ...]:
-    return one["kind"], one["seal"], one["id"]
+def identity(one: dict[str, Any]) -> tuple[Any, ...]:
+    """What is told once. Of a row it depends on the rows looked at with it whether it was altered or moved: it is one finding."""
+    return ("row", one["id"]) if one["id"] is not None else (one["kind"], one["seal"])
 
 
 def _forget_old(made: JournalCheck) -> None:
@@ -64,8 +65,8 @@ def _forget_old(made: JournalCheck) -> None:
 
 
 def _tell(now_known: Known, known: Known) -> None:
-    told = {_identity(one) for one in known}
-    new = [one for one in now_known if _identity(one) not in told]
+    told = {identity(one) for one in known}
+    new = list({identity(one): one for one in now_known if identity(one) not in told}.values())
     if new:
         data = {"findings": new[:MOST_TOLD], "count": len(new)}
         journal.record("journal.broken", outcome=journal.Outcome.FAILED, data=data)

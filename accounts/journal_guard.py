@@ -15,6 +15,12 @@ from accounts.journal_models import JournalMaintenance
 from robotctl.problems import Problem
 
 TABLES = ("accounts_journalentry", "accounts_seal")
+POSTGRESQL_KINDS = ("update", "delete", "truncate")
+DEFINED = {
+    "postgresql": """SELECT tgname, pg_get_triggerdef(made.oid, true) || prosrc FROM pg_trigger made
+        JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal AND tgenabled IN ('O', 'A')""",
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",
+}
 OPEN = "EXISTS (SELECT 1 FROM accounts_journalmaintenance)"
 
 
@@ -31,28 +37,42 @@ def maintenance(reason: str) -> Iterator[None]:
 
 
 def missing(on: Any = connection) -> list[str]:
-    """The triggers that should be there and are not."""
-    query = (
-        "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
-        if on.vendor == "postgresql"
-        else "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-    )
+    """The triggers that should be there and are not, or that do something else."""
+    found = _found(on)
+    return sorted(name for name, made in _expected(on.vendor).items() if found.get(name) != made)
+
+
+def weaknesses(on: Any = connection) -> list[str]:
+    """Why the journal is not guarded, in sentences; none when it is."""
+    found = _found(on)
+    words = [
+        f"The trigger {name} is {'not what was installed' if name in found else 'missing'}: the database does not guard the journal."
+        for name in missing(on)
+    ]
+    # Only a row that was committed is seen here: whoever put it there is past the triggers.
+    for left in JournalMaintenance.objects.using(on.alias).order_by("at")[:1]:
+        words.append(f"The journal's maintenance is open since {journal.iso(left.at)}: anybody may delete.")
+    return words
+
+
+def _found(on: Any) -> dict[str, str]:
+    """The triggers that fire, and what they do."""
     with on.cursor() as cursor:
-        cursor.execute(query)
-        found = {name for (name,) in cursor.fetchall()}
-    return sorted(set(_names(on.vendor)) - found)
+        cursor.execute(DEFINED[on.vendor])
+        return dict(cursor.fetchall())
+
+
+def _expected(vendor: str) -> dict[str, str]:
+    """As `_found`, of a database that is guarded."""
+    if vendor == "postgresql":
+        return {f"{table}_no_{kind}": _defined(table, kind) for table in TABLES for kind in POSTGRESQL_KINDS}
+    return {made.split()[2]: made for made in SQLITE if made.startswith("CREATE TRIGGER ")}
 
 
 def install(cursor: Any, vendor: str) -> None:
     """Called by a migration."""
     for statement in POSTGRESQL if vendor == "postgresql" else SQLITE:
         cursor.execute(statement)
-
-
-def _names(vendor: str) -> list[str]:
-    kinds = ("update", "delete", "truncate") if vendor == "postgresql" else ("update", "delete", "replace")
-    names = [f"{table}_no_{kind}" for table in TABLES for kind in kinds]
-    return names if vendor == "postgresql" else [*names, "journal_words_insert", "journal_words_delete"]
 
 
 def _sqlite(table: str) -> list[str]:
@@ -69,15 +89,27 @@ def _sqlite(table: str) -> list[str]:
 
 
 def _postgresql(table: str) -> list[str]:
-    each = f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()"
     return [
-        f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        f" IF TG_OP <> 'UPDATE' AND {OPEN} THEN RETURN OLD; END IF;"
-        f" RAISE EXCEPTION 'the journal is append-only: {table}'; END $$",
-        f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {each}",
-        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} {each}",
-        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION {table}_refuse()",
+        f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $${_body(table)}$$",
+        *(_trigger(table, kind) for kind in POSTGRESQL_KINDS),
     ]
+
+
+def _body(table: str) -> str:
+    return (
+        f" BEGIN IF TG_OP <> 'UPDATE' AND {OPEN} THEN RETURN OLD; END IF;"
+        f" RAISE EXCEPTION 'the journal is append-only: {table}'; END "
+    )
+
+
+def _trigger(table: str, kind: str) -> str:
+    """In PostgreSQL's own words."""
+    each = f"FOR EACH {'STATEMENT' if kind == 'truncate' else 'ROW'} EXECUTE FUNCTION {table}_refuse()"
+    return f"CREATE TRIGGER {table}_no_{kind} BEFORE {kind.upper()} ON {table} {each}"
+
+
+def _defined(table: str, kind: str) -> str:
+    return _trigger(table, kind) + _body(table)
 
 
 SQLITE = [statement for table in TABLES for statement in _sqlite(table)] + journal_words.SQLITE

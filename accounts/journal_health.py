@@ -17,9 +17,11 @@ MOST_WORDS = 20  # findings that a line of `/health/ready` names
 
 
 def state() -> dict[str, Any]:
-    """`{"seals", "last_seal_at", "tail", "tail_age_s", "checked_at", "whole_checked_at", "findings", "triggers_missing"}`
+    """`{"seals", "last_seal_at", "tail", "tail_age_s", "checked_at", "whole_checked_at", "findings", "triggers_missing",
+    "weaknesses"}`
 
-    `seals`: how many there are; `tail`: rows that are not sealed yet; `findings` as in accounts.examine; times ISO-8601.
+    `seals`: how many there are; `tail`: rows that are not sealed yet; `findings` as in accounts.examine; times ISO-8601;
+    `weaknesses`: why the database does not guard the journal, in sentences.
     """
     last, tail, check = Seal.objects.defer("witness").first(), seals.tail(), JournalCheck.objects.first()
     known = list(check.findings) if check else []
@@ -34,6 +36,7 @@ def state() -> dict[str, Any]:
         "whole_checked_at": iso(_whole_checked_at(check)),
         "findings": [*(one for one in head if (one["kind"], one["seal"]) not in told), *known],
         "triggers_missing": journal_guard.missing(),
+        "weaknesses": journal_guard.weaknesses(),
     }
 
 
@@ -42,9 +45,7 @@ def wrong(state: dict[str, Any]) -> list[str]:
     words = [one["words"] for one in state["findings"][:MOST_WORDS]]
     if len(state["findings"]) > MOST_WORDS:
         words.append(f"And {len(state['findings']) - MOST_WORDS} more.")
-    if state["triggers_missing"]:
-        words.append(f"The database does not guard the journal: {', '.join(state['triggers_missing'])} missing.")
-    return words
+    return [*words, *state["weaknesses"]]
 
 
 def _whole_checked_at(check: JournalCheck | None) -> datetime | None:
@@ -61,13 +62,12 @@ def _whole_checked_at(check: JournalCheck | None) -> datetime | None:
 @checks.register(checks.Tags.database)
 def guard_is_there(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """`manage.py check --database default`: whether the database refuses to change the journal."""
-    missing: list[str] = []
+    weak: list[str] = []
     for alias in databases or ():
         try:
             if ("accounts", "0007_journal") in MigrationRecorder(connections[alias]).applied_migrations():
-                missing += journal_guard.missing(connections[alias])
+                weak += journal_guard.weaknesses(connections[alias])
         except DatabaseError:
             continue  # it says so itself, louder
-    words = f"The triggers that guard the journal are missing: {', '.join(missing)}."
-    hint = "Whoever dropped them may have changed the record: run `manage.py verify_journal`."
-    return [checks.Warning(words, hint=hint, id="accounts.W001")] if missing else []
+    hint = "Whoever did that may have changed the record: run `manage.py verify_journal`."
+    return [checks.Warning(" ".join(weak), hint=hint, id="accounts.W001")] if weak else []

@@ -4,7 +4,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from accounts import journal, seals
+from accounts import journal, refusals, seals
 from accounts.models import JournalEntry
 
 log = structlog.get_logger("robotctl.process")
@@ -24,6 +24,7 @@ def started(process: str) -> None:
 def stopped(process: str) -> None:
     """The last thing that a process does: its end is recorded, and nothing that it wrote waits unsealed. Raises nothing."""
     try:
+        refusals.strangers.flush()
         journal.record("system.stopped", process, data=_version())
     except DatabaseError as error:
         log.warning("process.end_not_recorded", process=process, error=str(error))

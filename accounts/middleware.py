@@ -1,6 +1,5 @@
 """Request by request: the origin for journal and log, who is signed in, and refusals that pages raise."""
 
-import re
 from collections.abc import Callable
 
 import structlog
@@ -9,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts import context, entry, refusals, sessions
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
@@ -21,9 +19,8 @@ class OriginMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         structlog.contextvars.clear_contextvars()
-        given = request.headers.get("X-Request-ID", "")
         origin = context.enter(
-            request_id=given if REQUEST_ID.fullmatch(given) else "",
+            request_id=context.given_id(request.headers.get("X-Request-ID", "")),
             address=context.client_address(
                 request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
             ),

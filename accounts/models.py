@@ -161,7 +161,13 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         group = f" for the group {self.group}" if self.group_id else ""
-        return f"{self.role_id} on {self.content_type.model} {self.object_id}{group}"
+        what = self.on_robot or (self.object_id if self.target is None else str(self.target))
+        return f"{self.role_id} on {self.content_type.model} {what}{group}"
+
+    @property
+    def on_robot(self) -> str:
+        """The slug of the robot that it is on; empty when it is on something else, which has none."""
+        return str(getattr(self.target, "slug", ""))
 
     def clean(self) -> None:
         if (self.user is None) == (self.group is None):

@@ -1,8 +1,11 @@
 """What happens to a request that is refused: problem details for the caller, a row for the journal."""
 
+import re
 import threading
 import time
-from typing import Any
+from collections.abc import Hashable, Iterable
+from itertools import islice
+from typing import Any, NamedTuple, Unpack
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest
@@ -11,12 +14,18 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from accounts import context, journal
-from accounts.models import User
+from accounts.lockout import known
+from accounts.models import JournalEntry, User
 from accounts.permissions import Hidden
 from robotctl import problems
 
 STRANGER_WINDOW_S = 60.0
 STRANGERS_KEPT = 10_000
+MOST_TAKEN = 200  # with one refusal
+UNTOLD = frozenset(
+    {"username", "uidb64", "token"}
+)  # parts of an address that are no business of rows that stay for ever
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 def handler(exc: Exception, view_context: dict[str, Any]) -> Response | None:
@@ -58,32 +67,36 @@ def note(request: HttpRequest, exc: Exception) -> None:
     verb, who = _verb(exc), context.current()
     if verb is None:
         return
-    data: dict[str, Any] = {}
-    in_floods = verb in ("access.throttled", "access.too_large")
-    if who.actor_id is None or in_floods:
-        count = strangers.count(f"{verb} {who.actor_id or who.address}" if in_floods else who.address)
-        if count is None:
-            return
-        data["count"] = count
     path, person = _path(request)
-    journal.record(
-        verb,
-        f"{request.method} {path}",
-        person=person,
-        robot=_robot(request) if verb in ("access.denied", "access.hidden") else "",
-        outcome=journal.Outcome.DENIED,
-        reason=str(exc)[:200],
-        data=data,
-    )
+    about: journal.About = {
+        "person": person,
+        "robot": _robot(request) if verb in ("access.denied", "access.hidden") else "",
+        "outcome": journal.Outcome.DENIED,
+        "reason": str(exc)[:200],
+    }
+    if who.actor_id is None or verb in ("access.throttled", "access.too_large"):
+        key = (verb, who.actor_id, who.address, person.pk if person else None)
+        strangers.tell(key, verb, f"{request.method} {path}", **about)
+    else:
+        journal.record(verb, f"{request.method} {path}", **about)
+
+
+def sign_in_failed(name: str, *, code: str = "") -> None:
+    """Journal a wrong password or code, or with `code` why it was not even looked at: a row a minute for each person and address."""
+    who, person = context.current(), known(name)
+    about: journal.About = {"person": person, "outcome": journal.Outcome.DENIED, "data": {"code": code} if code else {}}
+    key = ("auth.sign_in_failed", code, who.actor_id, who.address, person.pk if person else None)
+    strangers.tell(key, "auth.sign_in_failed", **about)
 
 
 def _path(request: HttpRequest) -> tuple[str, User | None]:
-    """The path without the name of the person that it may hold, and that person."""
+    """The path without the name of the person, and without the secret, that it may hold; and that person."""
     match = getattr(request, "resolver_match", None)
-    name = str(match.kwargs.get("username", "")) if match is not None else ""
-    if not name:
+    if match is None or UNTOLD.isdisjoint(match.kwargs):
         return request.path, None
-    return request.path.replace(f"/{name}/", "/…/", 1), User.objects.filter(username=name).first()
+    given = {name: "…" if name in UNTOLD else str(value) for name, value in match.kwargs.items()}
+    path = PARAMETER.sub(lambda part: given.get(part[1], "…"), match.route)
+    return f"/{path}", known(str(match.kwargs.get("username", "")))
 
 
 def _robot(request: HttpRequest) -> str:
@@ -92,30 +105,68 @@ def _robot(request: HttpRequest) -> str:
     return str(match.kwargs.get("slug", ""))[:40] if match is not None and "robots/" in match.route else ""
 
 
+class Counted(NamedTuple):
+    """Refusals of one kind: when a row was last written (monotonic, s), how many came since, and the row that tells of them."""
+
+    written_at: float
+    since: int
+    verb: str
+    target: str
+    about: journal.About
+
+
 class Strangers:
-    """Strangers get one row per address and minute, with the count since the last, so that they cannot flood the journal."""
+    """What may come in floods gets one row a minute for each `key`, with the count since the last. None is left out: the rest is
+    written with the first refusal, of whatever kind, after its minute, or when the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._seen: dict[Hashable, Counted] = {}  # in the order of `written_at`
 
     def forget(self) -> None:
         """Begin anew."""
         with self._lock:
             self._seen.clear()
 
-    def count(self, address: str) -> int | None:
-        """How many refusals the row to be written stands for; None when none is due."""
+    def tell(self, key: Hashable, verb: str, target: str = "", **about: Unpack[journal.About]) -> None:
+        """Count one refusal, and write what is due."""
+        about["origin"] = about.get("origin") or context.current()
         now = time.monotonic()
         with self._lock:
-            written_at, since = self._seen.get(address, (-STRANGER_WINDOW_S, 0))
-            if now - written_at < STRANGER_WINDOW_S:
-                self._seen[address] = (written_at, since + 1)
-                return None
-            if len(self._seen) >= STRANGERS_KEPT:
-                self._seen.pop(next(iter(self._seen)))
-            self._seen[address] = (now, 0)
-            return since + 1
+            due = self._take(now)
+            before = due.pop(key, None) or self._seen.get(key)
+            since = before.since + 1 if before else 1
+            if before is not None and now - before.written_at < STRANGER_WINDOW_S:
+                self._seen[key] = Counted(before.written_at, since, verb, target, about)
+            else:
+                due[key] = Counted(now, since, verb, target, about)
+                self._seen[key] = Counted(now, 0, verb, target, about)
+        _write(due.values())
+
+    def flush(self) -> None:
+        """Write what is left."""
+        with self._lock:
+            left = list(self._seen.values())
+            self._seen.clear()
+        _write(left)
+
+    def _take(self, now: float) -> dict[Hashable, Counted]:
+        """Those whose minute is over, and the oldest where there are too many: they are remembered no longer."""
+        taken: dict[Hashable, Counted] = {}
+        for key, one in list(islice(self._seen.items(), MOST_TAKEN)):
+            if now - one.written_at < STRANGER_WINDOW_S and len(self._seen) < STRANGERS_KEPT:
+                break
+            taken[key] = self._seen.pop(key)
+        return taken
+
+
+def _write(counted: Iterable[Counted]) -> None:
+    journal.record_all([_row(one) for one in counted if one.since])
+
+
+def _row(one: Counted) -> JournalEntry:
+    about: journal.About = {**one.about, "data": {**(one.about.get("data") or {}), "count": one.since}}
+    return journal.entry(one.verb, one.target, **about)
 
 
 strangers = Strangers()

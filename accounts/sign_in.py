@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
-from accounts import lockout, second_factor
+from accounts import lockout, refusals, second_factor
 from accounts.models import User
 from robotctl.problems import Problem
 
@@ -37,6 +37,7 @@ def _turn(name: str) -> Iterator[None]:
             yield
     except lockout.LockedOut as locked:
         wait = locked.wait_s
+        refusals.sign_in_failed(name, code="locked_out")
         raise Refused("locked_out", f"Too many failed attempts. Try again in {_words(wait)}.", wait=wait) from locked
 
 

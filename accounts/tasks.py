@@ -30,7 +30,9 @@ def end_grants() -> None:
     for grant in Grant.objects.filter(ends_at__lt=timezone.now()).select_related("content_type"):
         with transaction.atomic():
             permissions.withdraw(grant)
-            journal.record("grant.ended", str(grant), person=grant.user, reason="its time is over")
+            journal.record(
+                "grant.ended", str(grant), person=grant.user, robot=grant.on_robot, reason="its time is over"
+            )
 
 
 @shared_task

@@ -46,6 +46,7 @@ class JournalState(serializers.Serializer[object]):
     whole_checked_at = serializers.CharField(allow_null=True)
     findings = JournalFinding(many=True)
     triggers_missing = serializers.ListField(child=serializers.CharField())
+    weaknesses = serializers.ListField(child=serializers.CharField())
 
 
 class State(APIView):

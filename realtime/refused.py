@@ -1,8 +1,8 @@
 """What sockets are refused, in the journal: as requests are, see accounts.refusals. Blocking database work."""
 
 import uuid
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Hashable, Iterable
+from typing import Any, Unpack
 
 import structlog
 from django.db import DatabaseError
@@ -20,10 +20,8 @@ log = structlog.get_logger(__name__)
 def socket(scope: dict[str, Any], code: int) -> None:
     """A socket that was closed at its door: one row for each address and minute, with the count."""
     origin = _origin(scope)
-    count = strangers.count(origin.address)
-    if count is not None:
-        verb = "access.unauthenticated" if code == NOT_SIGNED_IN else "access.denied"
-        _record(verb, f"WS {scope['path']}", origin=origin, data={"count": count, "code": code})
+    verb = "access.unauthenticated" if code == NOT_SIGNED_IN else "access.denied"
+    _tell(("socket", verb, origin.address), verb, f"WS {scope['path']}", origin=origin, data={"code": code})
 
 
 def topics(scope: dict[str, Any], user: User, names: Iterable[str]) -> None:
@@ -32,16 +30,15 @@ def topics(scope: dict[str, Any], user: User, names: Iterable[str]) -> None:
         kind, _, slug = name.partition(".")
         if not (kind in OF_ROBOTS and Robot.objects.filter(slug=slug).exists() if slug else kind in OF_ALL):
             continue
-        count = strangers.count(f"{user.pk} {name}")
-        if count is not None:
-            verb = "access.hidden" if slug else "access.denied"
-            about: journal.About = {"actor": user, "robot": slug, "origin": _origin(scope), "data": {"count": count}}
-            _record(verb, f"WS subscribe {name}", **about)
+        verb = "access.hidden" if slug else "access.denied"
+        about: journal.About = {"actor": user, "robot": slug, "origin": _origin(scope)}
+        _tell(("topic", user.pk, name), verb, f"WS subscribe {name}", **about)
 
 
-def _record(verb: str, target: str, **about: Any) -> None:
+def _tell(key: Hashable, verb: str, target: str, **about: Unpack[journal.About]) -> None:
+    about["outcome"] = journal.Outcome.DENIED
     try:
-        journal.record(verb, target, outcome=journal.Outcome.DENIED, **about)
+        strangers.tell(key, verb, target, **about)
     except DatabaseError as error:  # it is refused all the same
         log.warning("refusal.not_recorded", verb=verb, error=str(error))
 

@@ -11,7 +11,8 @@ from accounts.reports.rows import Cell, Rows, Spread, by_day, listing, names, sp
 from accounts.reports.shapes import LONGEST, chart, column, figure
 
 REQUESTED, CONFIRMED, LIFTED = "stop.requested", "stop.confirmed", "reset.confirmed"
-RESETS = tuple(f"reset.{what}" for what in ("confirmed", "rejected", "failed", "outcome_unknown", "refused"))
+RESETS = tuple(f"reset.{what}" for what in ("confirmed", "rejected", "failed", "outcome_unknown"))
+NOT_BEGUN = "reset.refused"
 OVERRIDES = (
     "robot.maintenance",
     "robot.recovering",
@@ -29,6 +30,7 @@ def make(asked: Asked) -> Parts:
     who, took = names(), spread(within(asked, CONFIRMED), "data__took_s").get("", Spread())
     ways, late = _ways(asked)
     resets = listing("resets", "Resets of a stop", within(asked, *RESETS), who, [_DETAIL])
+    refused = listing("resets_refused", "Resets that were refused", within(asked, NOT_BEGUN), who, [_DETAIL])
     leases = listing("leases", "Control taken from somebody", within(asked, BROKEN), who, [_holder(who)])
     overrides = listing("overrides", "Overrides", _overrides(asked), who, [_TARGET, _NOTE])
     unknown = _unknown(asked, who)
@@ -54,6 +56,7 @@ def make(asked: Asked) -> Parts:
             figure("confirmed_p95", took.most, "95 in 100 were confirmed within", "s"),
             figure("confirmed_longest", took.longest, "The longest took", "s"),
             figure("resets", resets["total"], "Resets that ended, one way or the other"),
+            figure("resets_refused", refused["total"], "Resets that were refused, and did nothing"),
             figure("broken_leases", leases["total"], "Control taken from somebody"),
             figure("overrides", overrides["total"], "Overrides: maintenance, approvals, outcomes resolved by a person"),
             figure("unknown_outcomes", unknown["total"], "Commands with an unknown outcome", if_any="warning"),
@@ -64,7 +67,7 @@ def make(asked: Asked) -> Parts:
                 if_any="warning",
             ),
         ],
-        "tables": [_stops(asked, who), resets, leases, overrides, unknown, hardware],
+        "tables": [_stops(asked, who), resets, refused, leases, overrides, unknown, hardware],
         "charts": [
             chart(
                 "stops", "What became of stops", "stops", "bars", {"stops": [(one, ways[one]) for one in WAYS.values()]}

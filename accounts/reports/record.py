@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Count, F, Max, Min, Q, Window
 from django.db.models.functions import Lag
 
-from accounts import journal_guard
+from accounts import journal_checks, journal_guard
 from accounts.journal import iso
 from accounts.models import JournalArchive, JournalCheck, JournalEntry, Seal
 from accounts.reports import Asked, Parts
@@ -23,7 +23,7 @@ def make(asked: Asked) -> Parts:
     )
     gaps, missing = _gaps(rows["low"], rows["high"])
     checks = JournalCheck.objects.filter(ended_at__gte=asked.begins, ended_at__lt=asked.until)
-    found = [(check, one) for check in checks[:LONGEST] for one in check.findings]
+    found = _found(checks)
     triggers = journal_guard.missing()
     seals = Seal.objects.filter(sealed_at__gte=asked.begins, sealed_at__lt=asked.until)
     tail = JournalEntry.objects.filter(pk__gt=Seal.objects.aggregate(last=Max("last_id"))["last"] or 0)
@@ -43,7 +43,7 @@ def make(asked: Asked) -> Parts:
             figure(
                 "missing_triggers",
                 len(triggers),
-                "Triggers of the database that should refuse changes and are not there",
+                "Triggers of the database that should refuse changes and are not there, or do something else",
                 if_any="critical",
             ),
         ],
@@ -80,9 +80,18 @@ def _gaps(low: int | None, high: int | None) -> tuple[dict[str, Any], int]:
     return table("gaps", "Gaps in the numbers", columns, rows, links=links), missing
 
 
+def _found(checks: Any) -> list[tuple[JournalCheck, dict[str, Any]]]:
+    """Each finding once, as the last check that found it tells it."""
+    found: dict[Any, tuple[JournalCheck, dict[str, Any]]] = {}
+    for check in checks[:LONGEST]:
+        for one in check.findings:
+            found.setdefault(journal_checks.identity(one), (check, one))
+    return list(found.values())
+
+
 def _findings(found: list[tuple[JournalCheck, dict[str, Any]]]) -> dict[str, Any]:
     columns = [
-        column("at", "Checked", TIME),
+        column("at", "Found last", TIME),
         column("kind"),
         column("row"),
         column("seal"),

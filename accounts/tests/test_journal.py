@@ -88,6 +88,20 @@ def test_secrets_are_redacted_by_the_name_of_their_field() -> None:
     }
 
 
+@pytest.mark.parametrize(("name", "value", "shown"), [
+    ("new_password", "a", False), ("apiToken", "a", False), ("API_TOKEN", "a", False), ("private_key", "a", False),
+    ("secret-key", "a", False), ("otp", "123456", False), ("credentials", {"admin": "a"}, False), ("tokens", ["a"], False),
+    ("key", "a", False), ("token_key", "a", False), ("wifiPassword", "a", False), ("keyboard", "de", True), ("tokenizer", "x", True),
+    ("monkey", "x", True), ("idempotency_key", "a", True), ("must_change_password", ["False", "True"], True),
+    ("must_change_password", True, True), ("must_change_password", "hunter2", False), ("must_change_password", 1234, False),
+    ("password_changed_at", ["None", "2026-01-02 03:04:05.678901"], True), ("password_changed_at", "2026-01-02T03:04:05.678Z", True),
+    ("password_changed_at", "20260102", False), ("has_password", {"a": "b"}, False), ("password", None, True), ("password", "", True),
+])  # fmt: skip
+def test_a_secret_is_known_by_a_whole_word_of_its_name(name: str, value: Any, shown: bool) -> None:
+    told = journal.redact({name: value})[name]
+    assert told == value if shown else told in ("•••", ["•••"])
+
+
 def test_a_row_is_rolled_back_with_what_it_tells_of() -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         journal.record("something.done")

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from accounts import csv_rows, journal, journal_export, sealed_rows, verify
 from accounts import seal_format as form
 from accounts.journal_models import JournalEntry, Seal
+from accounts.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/journal/export/"
@@ -106,6 +107,13 @@ def test_an_export_is_in_the_journal_before_its_first_byte_and_with_its_length_a
     ended = JournalEntry.objects.get(verb="journal.export_ended")
     assert (ended.data, ended.outcome) == ({"export": begun.pk, "rows": 10}, "ok")
     assert (ended.actor_id, ended.request_id) == (begun.actor_id, begun.request_id)
+
+
+def test_the_row_of_an_export_names_nobody(api: Any, sealed: list[int]) -> None:
+    bob = User.objects.get(username="bob").pk
+    body(api("otto").get(f"{URL}?actor=bob&person=nobody-42&q=bob+smith"))
+    begun = JournalEntry.objects.get(verb="journal.exported")
+    assert begun.data["filter"] == {"actor": {"person": bob}, "person": None, "q": True}
 
 
 def test_an_export_that_nobody_took_to_its_end_says_so(api: Any, sealed: list[int]) -> None:

@@ -1,5 +1,7 @@
 """Passwords: what is refused and in which words, what a change ends, and the duty to change one."""
 
+import contextvars
+import getpass
 from datetime import timedelta
 from typing import Any
 
@@ -160,3 +162,10 @@ def test_a_person_made_in_the_admin_has_to_change_the_password(people: Any) -> N
     body = {"username": "zoe", "role": "viewer", "usable_password": "true", "password1": NEW, "password2": NEW}
     assert ada.post("/admin/accounts/user/add/", body).status_code == 302
     assert User.objects.get(username="zoe").must_change_password
+
+
+def test_a_password_set_at_a_terminal_is_told_with_the_users_name_there(people: Any) -> None:
+    people["bob"].set_password(NEW)
+    contextvars.Context().run(people["bob"].save)  # no request
+    row = JournalEntry.objects.get(verb="auth.password_set")
+    assert (row.person_id, row.actor_id, row.data) == (people["bob"].pk, None, {"os_user": getpass.getuser()})

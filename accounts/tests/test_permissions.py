@@ -119,11 +119,14 @@ def test_granting_over_the_api_needs_the_right_and_is_journalled(robot: Any, peo
         assert api(name).post(path, body, format="json").status_code == status
     assert api("ada").post(path, body, format="json").status_code == 201
     assert api("charlie").get("/api/v1/robots/oht-01/state/").status_code == 200
-    assert JournalEntry.objects.get(verb="grant.created").actor_id == people["ada"].pk
+    made = JournalEntry.objects.get(verb="grant.created")
+    assert (made.actor_id, made.robot, made.target) == (people["ada"].pk, "oht-01", "operator on robot oht-01")
     given = api("ada").get(path).json()["results"][0]
     assert (given["user"], given["role"], given["reason"]) == ("charlie", "operator", "night shift")
     assert api("ada").delete(f"{path}{given['id']}/").status_code == 204
     assert api("charlie").get("/api/v1/robots/oht-01/state/").status_code == 404
+    gone = JournalEntry.objects.get(verb="grant.deleted")
+    assert (gone.robot, gone.target) == ("oht-01", "operator on robot oht-01")
 
 
 @pytest.mark.parametrize(("body", "field"), [
@@ -146,4 +149,5 @@ def test_ended_grants_are_tidied_away_and_told(robot: Any, people: Any) -> None:
     tasks.end_grants()
     assert not Grant.objects.exists()
     assert not UserObjectPermission.objects.exists()
-    assert JournalEntry.objects.filter(verb="grant.ended").count() == 1
+    ended = JournalEntry.objects.get(verb="grant.ended")
+    assert (ended.robot, ended.target) == ("oht-01", "viewer on robot oht-01")

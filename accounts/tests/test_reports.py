@@ -175,12 +175,22 @@ def test_the_record_names_gaps_late_rows_and_what_checks_found(house: Any) -> No
     last = journal.record("sample.made").pk
     JournalEntry.objects.bulk_create([JournalEntry(pk=last + 4, at=now, verb="sample.made")])
     finding = {"kind": "altered", "id": last, "seal": 3, "words": "row was altered"}
-    JournalCheck.objects.create(began_at=now, ended_at=now, first_seal=1, last_seal=3, rows=9, findings=[finding])
+    moved = {**finding, "kind": "row_reordered"}
+    for kind in (finding, finding, moved, finding):
+        JournalCheck.objects.create(began_at=now, ended_at=now, first_seal=1, last_seal=3, rows=9, findings=[kind])
     report = reports.made("record", asked(), house["otto"])
     told = figures(report)
     assert (told["late"], told["missing_ids"], told["findings"], told["missing_triggers"]) == (1, 3, 1, 0)
     assert lines(report, "gaps") == [{"after": last, "before": last + 4, "missing": 3}]
     assert told["unsealed"] == told["rows"] == JournalEntry.objects.count()
+
+
+def test_a_reset_that_was_refused_did_not_end(house: Any) -> None:
+    for verb in ("reset.confirmed", "reset.failed", "reset.refused"):
+        journal.record(verb, "oht-01", robot="oht-01", data={"code": "invalid"})
+    report = reports.made("interventions", asked(), house["otto"])
+    assert (figures(report)["resets"], figures(report)["resets_refused"]) == (2, 1)
+    assert (len(lines(report, "resets")), len(lines(report, "resets_refused"))) == (2, 1)
 
 
 def test_rows_that_stand_for_many_count_as_many(house: Any) -> None:

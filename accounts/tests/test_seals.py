@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, connections, transaction
 
 from accounts import journal, journal_checks, journal_guard, journal_health, sealed_rows, seals, verify_views
 from accounts import seal_format as form
-from accounts.journal_models import JournalCheck, JournalEntry, Seal
+from accounts.journal_models import JournalCheck, JournalEntry, JournalMaintenance, Seal
 from accounts.journal_walk import walk
 from accounts.tests.attacks import attack, copy_of, newest, recorded
 from robotctl.tests.fixtures import VAR
@@ -240,6 +240,43 @@ def test_triggers_that_are_gone_are_told(api: Any) -> None:
             cursor.execute(again)
 
 
+def run(statements: list[str]) -> None:
+    with connection.cursor() as cursor:
+        for one in statements:
+            cursor.execute(one)
+
+
+def test_triggers_that_do_something_else_are_told(api: Any) -> None:
+    name, table = "accounts_seal_no_update", "accounts_seal"
+    if connection.vendor == "postgresql":
+        change = [f"ALTER TABLE {table} DISABLE TRIGGER {name}"], [f"ALTER TABLE {table} ENABLE TRIGGER {name}"]
+        function = next(one for one in journal_guard.POSTGRESQL if f"{table}_refuse() RETURNS" in one)
+        changes = [change, ([function.replace("<> 'UPDATE'", "<> 'x'")], [function])]
+    else:
+        (made,) = (one for one in journal_guard.SQLITE if one.startswith(f"CREATE TRIGGER {name} "))
+        other = f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} WHEN 0 BEGIN SELECT 1; END"
+        changes = [([f"DROP TRIGGER {name}", other], [f"DROP TRIGGER {name}", made])]
+    for broken, mended in changes:
+        run(broken)
+        try:
+            assert name in api(None).get("/health/ready").json()["checks"]["journal"]["detail"]
+            assert name in journal_health.guard_is_there(["default"])[0].msg
+        finally:
+            run(mended)
+    assert journal_guard.weaknesses() == []
+
+
+def test_maintenance_that_was_left_open_is_told(api: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    left = JournalMaintenance.objects.create(reason="mine")
+    words = f"The journal's maintenance is open since {journal.iso(left.at)}: anybody may delete."
+    ready = api(None).get("/health/ready").json()["checks"]["journal"]
+    assert (ready["status"], words in ready["detail"]) == ("degraded", True)
+    assert journal_health.state()["weaknesses"] == [words]
+    assert words in verified()[1]
+    left.delete()
+    assert journal_guard.weaknesses() == []
+
+
 def test_forgetting_a_person_keeps_the_chain(people: dict[str, Any]) -> None:
     from accounts.people import forget
 
@@ -305,6 +342,24 @@ def test_a_finding_is_told_once_and_stays_until_its_place_is_looked_at_again(mon
     for _ in range(6):
         journal_checks.check()
     assert journal_health.state()["findings"] == []
+
+
+def test_a_row_is_told_once_whether_it_looks_altered_or_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seals, "MOST", 2)
+    monkeypatch.setattr(journal_checks, "NEWEST", 1)
+    rows = recorded(8)
+    one, other = rows[1], rows[6]
+    attack(
+        *(f"UPDATE {TABLE} SET id = {to} WHERE id = {row}" for row, to in ((one, 10**6), (other, one), (10**6, other)))
+    )
+    kinds = set()
+    for budget_s in (0.0,) * 6 + (60.0,) + (0.0,) * 6 + (60.0,):
+        monkeypatch.setattr(journal_checks, "BUDGET_S", budget_s)
+        kinds |= {finding["kind"] for finding in journal_checks.check().findings if finding["id"] == one}
+    assert {"row_altered", "row_reordered"} <= kinds
+    told = JournalEntry.objects.filter(verb="journal.broken").order_by("pk")
+    found = [finding["id"] for row in told for finding in row.data["findings"]]
+    assert sorted(found) == [one, other]
 
 
 def test_checks_do_not_grow_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

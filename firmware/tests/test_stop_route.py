@@ -51,7 +51,9 @@ def press(targets: StopTargets, path: str, ticket: str | None, body: bytes | Non
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"user-agent", b"test")] + ([(b"x-stop-ticket", ticket.encode())] if ticket else [])
+    headers = [(b"user-agent", b"test"), (b"x-request-id", b"press-0001")] + (
+        [(b"x-stop-ticket", ticket.encode())] if ticket else []
+    )
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": ("127.0.0.9", 1)}
     asyncio.run(StopRoute(ordinary, targets)(scope, receive, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
@@ -145,6 +147,7 @@ def test_a_stop_with_a_ticket_is_recorded_like_any_other(api: Any, robots: Any, 
     assert (row.stop_latched, row.stop_by, row.stop_reason) == (True, "bob", "smoke")
     entry = JournalEntry.objects.get(verb="stop.requested")
     assert (entry.actor_id, entry.reason, entry.robot) == (people["bob"].pk, "smoke", "oht-01")
+    assert entry.request_id == "press-0001"
     assert list(spool.folder().glob("*")) == []
 
 

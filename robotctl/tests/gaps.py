@@ -67,7 +67,11 @@ def _is_ours(file: str) -> bool:
 
 
 def _has_told() -> bool:
-    """Whether the transaction that is open has a row in the journal already: then the bell waits to be rung."""
+    """Whether the transaction that is open has a row in the journal already: then the bell waits to be rung.
+
+    Any row counts, also one that tells of something else: what is written in bulk after it, in the same transaction, passes here
+    without a row of its own. Which row belongs to which change cannot be known from outside.
+    """
     from django.db import connection
 
     waiting = [getattr(entry[1], "args", ()) for entry in connection.run_on_commit]

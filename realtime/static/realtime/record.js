@@ -62,9 +62,8 @@ export class Record {
   render() {
     const state = this.state;
     if (state === null || this.checking) return;
-    const missing = state.triggers_missing;
     if (state.findings.length) this.verdict("■", `The record is not whole: ${state.findings.length} finding${state.findings.length === 1 ? "" : "s"}`, "critical");
-    else if (missing.length) this.verdict("■", `The record is not guarded: ${missing.join(", ")} missing in the database`, "critical");
+    else if (state.weaknesses.length) this.verdict("■", `The record is not guarded. ${state.weaknesses.join(" ")}`, "critical");
     else if (state.whole_checked_at === null) this.verdict("▲", "Not checked as a whole yet", "warning");
     else this.verdict("✓", "The record is whole", "normal");
     text(part(this.block, "seals"), `${state.seals} seal${state.seals === 1 ? "" : "s"}`);

@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     def _database(self) -> int:
         walked, tail, files = walk(), seals.tail(), archives.check_files()
-        report, missing = walked.report, journal_guard.missing()
+        report = walked.report
         report.add(*seals.head_findings(), *files.findings)
         self.stdout.write(f"{report.seals} seals, {report.rows} rows, {tail.count} rows not sealed yet.")
         for file in files.missing:
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             self.stdout.write(finding.words)
         if report.more:
             self.stdout.write(f"… and {report.more} more findings.")
-        if missing:
-            self.stdout.write(f"The database does not guard the journal: {', '.join(missing)} missing.")
+        for words in journal_guard.weaknesses():
+            self.stdout.write(words)
         self.stdout.write("Intact." if report.intact else "NOT INTACT.")
         return verify.INTACT if report.intact else verify.BROKEN
