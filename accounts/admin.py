@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import giving, lockout, matrix_admin, passwords, people, permissions, role_changes, roles, sessions
+from accounts import giving, lockout, matrix_admin, passwords, people, role_changes, roles, sessions
 from accounts import grant_admin as grant_admin  # registers itself
 from accounts.models import JournalEntry, Role, User
 from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin
