@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -131,6 +133,9 @@ def forget(user: User, by: User, *, reason: str) -> None:
         user.set_unusable_password()
         user.save()
         JournalOrigin.objects.filter(person_id=user.pk).delete()  # where they acted from; the rows keep their number
+        # The admin's list of recent actions names whom they were about.
+        told = ContentType.objects.get_for_model(User)
+        LogEntry.objects.filter(content_type=told, object_id=str(user.pk)).update(object_repr=new)
         for forget_name in also_forget:
             forget_name(old, new)
         journal.record("user.forgotten", person=user, reason=reason)

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from accounts import links, permissions
-from accounts.models import ApiToken, SignIn, User
+from accounts.models import ApiToken, JournalEntry, Role, SignIn, User
 from robotctl.tests.fixtures import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,3 +59,56 @@ def test_the_last_administrator_is_not_left_without_a_password(admin: Client, pe
     assert "Nobody would be left" in answer.content.decode()
     assert User.objects.get(pk=second.pk).has_usable_password()
     assert permissions.may(User.objects.get(pk=second.pk), "users.manage")
+
+
+def test_the_admins_list_of_recent_actions_forgets_a_name(admin: Client, people: Any, api: Any) -> None:
+    save(admin, people["alice"], first_name="Alice")
+    assert LogEntry.objects.filter(object_repr="alice").exists()
+    assert api("ada").delete("/api/v1/users/alice/", {"reason": "left"}).status_code == 204
+    assert not LogEntry.objects.filter(object_repr__contains="alice").exists()
+
+
+def test_a_group_that_goes_leaves_numbers_and_no_names_in_the_journal(api: Any, people: Any) -> None:
+    api("ada").post("/api/v1/groups/", {"name": "crew", "members": ["alice"]})
+    assert api("ada").delete("/api/v1/groups/crew/").status_code == 204
+    row = JournalEntry.objects.filter(verb="group.members_changed").latest("pk")
+    assert row.data["members"] == [[{"person": people["alice"].pk}], []]
+
+
+@pytest.mark.parametrize("given", ["5", "null", "true", "[{}]", '[["robot.view"]]', "[1, 2]", '"robot.view"', "{}"])
+def test_what_is_no_list_of_rights_is_said_at_the_field(given: str, admin: Client) -> None:
+    form = {"name": "night", "title": "Night", "permissions": given}
+    answer = admin.post("/admin/accounts/role/add/", form)
+    if given != "{}":  # empty, as JSON goes: the same as nothing
+        assert answer.status_code == 200
+        assert "permissions" in answer.context["adminform"].form.errors
+        assert not Role.objects.filter(pk="night").exists()
+    assert admin.post("/admin/accounts/role/guest/change/", form).status_code in (200, 302)
+
+
+@pytest.mark.parametrize("name", ["matrix", "validation"])
+def test_a_role_is_not_called_like_an_address(name: str, admin: Client, api: Any) -> None:
+    answer = admin.post("/admin/accounts/role/add/", {"name": name, "title": "Night", "permissions": "[]"})
+    assert "taken by an address" in answer.content.decode()
+    answer = api("ada").post("/api/v1/roles/", {"name": name, "title": "Night"})
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["name"])
+    assert not Role.objects.filter(pk=name).exists()
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "username,role\nnina,viewer\n",
+        "\ufeffusername;role;groups\r\nnina;viewer;\r\n",
+        "username\trole\rnina\tviewer\r",
+    ],
+)
+def test_a_table_as_spreadsheets_write_it_is_read(table: str, api: Any) -> None:
+    answer = api("ada").post("/api/v1/users/import/", {"csv": table})
+    assert (answer.status_code, answer.json()["applied"]) == (200, True), answer.json()
+    assert User.objects.get(username="nina").role_id == "viewer"
+
+
+def test_a_table_that_cannot_be_read_is_refused_in_words(api: Any) -> None:
+    answer = api("ada").post("/api/v1/users/import/", {"csv": f"username,role\n{'n' * 131073},viewer\n"})
+    assert answer.status_code == 400 and "field larger" in answer.json()["errors"]["csv"][0]
