@@ -67,7 +67,7 @@ class Factor(APIView):
         body = {
             "enabled": since is not None,
             "since": journal.iso(since),
-            "required": user.role.mfa_required,
+            "required": user.role.asks_factor,
             "recovery_codes_left": second_factor.recovery_codes_left(user),
         }
         return Response(body)

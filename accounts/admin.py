@@ -9,7 +9,6 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -19,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import giving, lockout, matrix_admin, passwords, people, permissions, role_changes, roles, sessions
+from accounts import giving, lockout, matrix_admin, passwords, people, role_changes, roles, sessions
 from accounts import grant_admin as grant_admin  # registers itself
 from accounts.models import JournalEntry, Role, User
 from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin
@@ -48,7 +47,7 @@ class OthersPasswordForm(AdminPasswordChangeForm):
     """An administrator sets somebody's password: it ends what that person is signed in with, and must be changed."""
 
     def save(self, commit: bool = True) -> User:
-        with transaction.atomic():
+        with role_changes.changing():  # it may be the last administrator who is left without one
             person: User = super().save(commit)
             passwords.laid_down(person)
         return person
@@ -86,11 +85,12 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         with role_changes.changing():
             if before is not None:
                 giving.require_may_manage(request.user, before)
+                people.require_not_forgotten(before)
             giving.require_may_manage(request.user, obj)
             if before is not None and obj.pk == request.user.pk and not obj.is_active:
                 raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
             super().save_model(request, obj, form, change)
-            permissions.rights_changed(obj)
+            people.settle(obj, was_active=before is None or before.is_active)
 
     actions = ["unlock", "sign_out", "forget"]
 
@@ -110,7 +110,11 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         person = User.objects.filter(pk=id).first()
         if person is not None and not self._outranked(request, person):
             return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
-        changed: HttpResponse = super().user_change_password(request, id, form_url)
+        try:
+            changed: HttpResponse = super().user_change_password(request, id, form_url)
+        except Problem as problem:
+            self.message_user(request, f"Not saved. {problem.detail}", messages.ERROR)
+            return HttpResponseRedirect(request.path)
         return changed
 
     @admin.action(description="Unlock: end a lockout after failed sign-ins", permissions=["change"])

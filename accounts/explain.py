@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from accounts import permissions, roles
+from accounts import entry, permissions, roles, second_factor
 from accounts.journal import iso
 from accounts.models import Grant, Role, User
 
@@ -15,15 +15,13 @@ def why(user: User, action: str, obj: models.Model) -> dict[str, Any]:
 
     `kind`: account, role, grant, rule. `gives`: whether this alone makes it a yes.
     """
-    table = Role.table()
-    found = [
-        *_account(user),
-        _role(user, action, table),
-        *_grants(user, action, obj, table),
-        *_rules(user, action, obj),
-    ]
+    table, barred = Role.table(), _account(user, action)
+    found = [_role(user, action, table), *_grants(user, action, obj, table)]
+    for one in found:
+        one["gives"] = one["gives"] and not barred
+    found = [*barred, *found, *_rules(user, action, obj)]
     found.sort(key=lambda one: not one["gives"])
-    allowed = permissions.may(user, action, obj)
+    allowed = not barred and permissions.may(user, action, obj)
     return {"user": user.username, "action": action, "allowed": allowed, "because": found}
 
 
@@ -31,10 +29,15 @@ def _reason(kind: str, gives: bool, text: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "gives": gives, "text": text, **more}
 
 
-def _account(user: User) -> list[dict[str, Any]]:
-    if user.is_active:
+def _account(user: User, action: str) -> list[dict[str, Any]]:
+    """What keeps this person from doing it, whatever they hold."""
+    if not user.is_active:
+        return [_reason("account", False, f"{user.username} is deactivated: such an account may nothing.")]
+    first = entry.duty(user)
+    if first is None or action == "robot.stop":  # stop waits for nothing
         return []
-    return [_reason("account", False, f"{user.username} is deactivated: such an account may nothing.")]
+    text = f"Before anything but stop {user.username} has to do something else. They are told: {first.words}"
+    return [_reason("account", False, text, code=first.code)]
 
 
 def _holds(name: str, action: str, table: dict[str, tuple[str | None, frozenset[str]]]) -> str | None:
@@ -51,25 +54,30 @@ def _role(user: User, action: str, table: dict[str, tuple[str | None, frozenset[
     if how is None:
         return _reason("role", False, f"The role {name}, which holds everywhere, does not include {action}.", role=name)
     text = f"The role {name}, which holds everywhere, includes {action}, {how}."
-    return _reason("role", user.is_active, text, role=name)
+    return _reason("role", True, text, role=name)
 
 
 def _grants(
     user: User, action: str, obj: models.Model, table: dict[str, tuple[str | None, frozenset[str]]]
 ) -> list[dict[str, Any]]:
-    now, found = timezone.now(), []
+    now, found, has_factor = timezone.now(), [], second_factor.is_enabled(user)
     for target in permissions.granted_through(obj):
-        for given in Grant.objects.held_by(user).on(target).select_related("user", "group", "granted_by").distinct():
+        for given in (
+            Grant.objects.held_by(user).on(target).select_related("user", "group", "granted_by", "role").distinct()
+        ):
             how = _holds(given.role_id, action, table)
             begins, over = given.starts_at > now, given.ends_at is not None and given.ends_at <= now
             holder = "them" if given.user else f"the group {given.group}"
             when = "begins later" if begins else "is over" if over else "is active"
             does = f"includes {action}, {how}" if how else f"does not include {action}"
+            lacks = given.role.asks_factor and not has_factor
+            if lacks:
+                does += ", but counts only for who has a second factor, and they have none"
             text = f"A grant of {given.role_id} on {target._meta.verbose_name} {target} to {holder} {when}; it {does}."
             found.append(
                 _reason(
                     "grant",
-                    bool(how) and not begins and not over and user.is_active,
+                    bool(how) and not begins and not over and not lacks,
                     text,
                     grant=given.pk,
                     role=given.role_id,

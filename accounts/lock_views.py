@@ -6,16 +6,15 @@ from django.conf import settings
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import journal, lock, lockout, permissions
+from accounts import journal, lock, lockout, permissions, sessions
 from accounts.authentication import by_token
-from accounts.models import User
+from accounts.models import SignIn, User
 from robotctl.strict import StrictSerializer
-
-FAILURES, MOST_FAILURES = "unlock_failures", 10
 
 
 class UnlockRequest(StrictSerializer):
@@ -54,7 +53,10 @@ class Activity(APIView):
 
 
 class Unlock(APIView):
-    """Go on in a locked browser session: `{password}` of whoever is signed in. A wrong one counts as a failed sign-in."""
+    """Go on in a locked browser session: `{password}` of whoever is signed in. A wrong one counts as a failed sign-in.
+
+    The tenth wrong one ends the session, however many come at once. 403 with an API token, which is never locked.
+    """
 
     throttle_scope = "sign-in"
     while_locked = ("POST",)
@@ -62,27 +64,32 @@ class Unlock(APIView):
     @extend_schema(request=UnlockRequest, responses=ActivityReply)
     def post(self, request: Request) -> Response:
         assert isinstance(request.user, User)
+        if by_token(request):
+            raise PermissionDenied("An API token is never locked.")
         given = UnlockRequest(data=request.data)
         given.is_valid(raise_exception=True)
-        password = given.validated_data["password"]
-        if not request.user.check_password(password):
-            _count_failure(request)
+        if not sessions.may_guess(request._request.session):
+            _end(request)
+            raise NotAuthenticated
+        if not request.user.check_password(given.validated_data["password"]):
+            lockout.failed(request, request.user.username)
+            if sessions.guesses_left(request._request.session) <= 0:
+                _end(request)
             raise serializers.ValidationError({"password": "This is not your password."})
-        if not by_token(request):
-            with transaction.atomic():
-                lock.touch(request._request.session, at_once=True)
-                journal.record("auth.session_unlocked", person=request.user)
+        with transaction.atomic():
+            sessions.guessed_right(request._request.session)
+            lock.touch(request._request.session, at_once=True)
+            journal.record("auth.session_unlocked", person=request.user)
         return Response(_shape(request))
 
 
-def _count_failure(request: Request) -> None:
+def _end(request: Request) -> None:
     """A stranger's lockout of the name keeps nobody out of their own console; whoever guesses here is out after some guesses."""
     assert isinstance(request.user, User)
-    lockout.failed(request, request.user.username)
     session = request._request.session
-    session[FAILURES] = session.get(FAILURES, 0) + 1
-    if session[FAILURES] >= MOST_FAILURES:
-        with transaction.atomic():
-            session.flush()
+    with transaction.atomic():
+        ended = sessions.end(SignIn.objects.filter(session_key=session.session_key))
+        session.flush()
+        if ended:  # of guesses at once, one tells
             journal.record("auth.signed_out", person=request.user, reason="too many wrong passwords on a locked page")
             permissions.rights_changed(request.user)

@@ -45,6 +45,10 @@ class Role(models.Model):
         return self.title
 
     def clean(self) -> None:
+        if self._state.adding and self.pk in roles.ADDRESSES:
+            raise ValidationError({"name": "This name is taken by an address."})
+        if not isinstance(self.permissions, list) or not all(isinstance(one, str) for one in self.permissions):
+            raise ValidationError({"permissions": "Give a list of the names of permissions."})
         unknown = sorted(set(self.permissions) - set(roles.ACTIONS))
         if unknown:
             raise ValidationError({"permissions": f"Unknown: {', '.join(unknown)}."})

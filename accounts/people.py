@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -51,8 +53,8 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     with role_changes.changing():
         giving.require_may_manage(by, user)
         require_another(by, user, wanted)
-        if is_forgotten(user):
-            raise Problem(409, "forgotten", STAYS_FORGOTTEN)
+        require_not_forgotten(user)
+        was_active = user.is_active
         if "role" in wanted:
             _give_role(user, wanted["role"], by)
         for name in CHANGEABLE:
@@ -65,10 +67,15 @@ def change(user: User, by: User, wanted: dict[str, Any]) -> User:
             _join(user, wanted["groups"], by)
         if "password" in wanted:
             passwords.laid_down(user)
-        if not user.is_active:
-            sessions.end_all(user)
-        permissions.rights_changed(user)
+        settle(user, was_active=was_active)
     return user
+
+
+def settle(user: User, *, was_active: bool) -> None:
+    """What follows from a change of a person that is saved: who is deactivated is out, and who comes back begins anew."""
+    if not (user.is_active and was_active):
+        sessions.end_all(user)
+    permissions.rights_changed(user)
 
 
 def require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
@@ -77,6 +84,12 @@ def require_another(by: User, user: User, wanted: dict[str, Any]) -> None:
         raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
     if by.pk == user.pk and "password" in wanted:
         raise Problem(409, "yourself", "Change your own password with the old one: auth/password/.")
+
+
+def require_not_forgotten(user: User) -> None:
+    """Raises Problem 409 `forgotten`."""
+    if is_forgotten(user):
+        raise Problem(409, "forgotten", STAYS_FORGOTTEN)
 
 
 def is_forgotten(user: User) -> bool:
@@ -120,6 +133,9 @@ def forget(user: User, by: User, *, reason: str) -> None:
         user.set_unusable_password()
         user.save()
         JournalOrigin.objects.filter(person_id=user.pk).delete()  # where they acted from; the rows keep their number
+        # The admin's list of recent actions names whom they were about.
+        told = ContentType.objects.get_for_model(User)
+        LogEntry.objects.filter(content_type=told, object_id=str(user.pk)).update(object_repr=new)
         for forget_name in also_forget:
             forget_name(old, new)
         journal.record("user.forgotten", person=user, reason=reason)

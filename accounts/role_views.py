@@ -13,8 +13,6 @@ from accounts import matrix, permissions, role_changes, roles
 from accounts.models import Role
 from robotctl.strict import StrictSerializer
 
-ADDRESSES = frozenset({"matrix", "validation"})
-
 
 class RoleRequest(StrictSerializer):
     name = serializers.SlugField(max_length=40)
@@ -59,7 +57,7 @@ class MatrixRequest(StrictSerializer):
         names = [row["name"] for row in rows]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise serializers.ValidationError(f"Named twice: {', '.join(twice)}.")
-        if taken := sorted(set(names) & ADDRESSES):
+        if taken := sorted(set(names) & roles.ADDRESSES):
             raise serializers.ValidationError(f"Taken by an address: {', '.join(taken)}.")
         return rows
 
@@ -97,8 +95,6 @@ class Roles(RoleView):
         wanted = given.validated_data
         if Role.objects.filter(pk=wanted["name"]).exists():
             raise serializers.ValidationError({"name": ["There is a role of this name already."]})
-        if wanted["name"] in ADDRESSES:
-            raise serializers.ValidationError({"name": ["This name is taken by an address."]})
         made = Role(name=wanted["name"])
         return Response(_changed(made, wanted), status=status.HTTP_201_CREATED)
 

@@ -15,6 +15,7 @@ ACTIONS: tuple[str, ...] = (
     *(f"system.{verb}" for verb in ("view", "admin")),
 )
 ADMIN_SITE = frozenset({"robot.configure", "users.view", "journal.view", "system.view"})  # any of them opens the admin
+ADDRESSES = frozenset({"matrix", "validation"})  # no names of roles: `roles/matrix/`, `roles/validation/`
 GUEST = "guest"
 ADMIN = "admin"
 

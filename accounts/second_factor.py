@@ -84,8 +84,7 @@ def remove(user: User, *, reason: str = "") -> bool:
         devices.delete()
         if was_on:
             journal.record("auth.factor_removed", person=user, reason=reason)
-            if user.role.mfa_required:  # there is something to do first again: sockets close
-                permissions.rights_changed(user)
+            permissions.rights_changed(user)  # there may be something to do first again, and grants that count no more
     return was_on
 
 

@@ -14,6 +14,9 @@ class SignIn(models.Model):
     last_seen_at = models.DateTimeField(default=timezone.now)
     address = models.CharField(max_length=45, blank=True)
     user_agent = models.CharField(max_length=255, blank=True)
+    guesses = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Passwords tried while it was locked."
+    )
 
     class Meta:
         ordering = ["-last_seen_at"]

@@ -4,6 +4,7 @@ import contextlib
 import time
 from typing import Any
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet
@@ -13,6 +14,7 @@ from django.utils import timezone
 from accounts import context, journal, permissions
 from accounts.models import ApiToken, SignIn, User
 
+MOST_GUESSES = 10  # at the password of a locked session
 SEEN_EVERY_S = 60.0
 REMEMBERED = 10_000
 
@@ -44,6 +46,22 @@ def of(user: User) -> QuerySet[SignIn]:
     """The sessions that are open now."""
     open_now = Session.objects.filter(expire_date__gt=timezone.now()).values("session_key")
     return SignIn.objects.filter(user=user, session_key__in=open_now)
+
+
+def may_guess(session: SessionBase) -> bool:
+    """Whether one more password may be tried on this locked session. Counted before it is looked at, and in the database: of
+    many at once, in whatever processes, no more are looked at."""
+    row = SignIn.objects.filter(session_key=session.session_key or "", guesses__lt=MOST_GUESSES)
+    return row.update(guesses=F("guesses") + 1) == 1
+
+
+def guesses_left(session: SessionBase) -> int:
+    row = SignIn.objects.filter(session_key=session.session_key or "").first()
+    return MOST_GUESSES - row.guesses if row else 0
+
+
+def guessed_right(session: SessionBase) -> None:
+    SignIn.objects.filter(session_key=session.session_key or "").update(guesses=0)
 
 
 def moved(before: str, after: str) -> None:

@@ -75,7 +75,21 @@ def _rows(given: dict[str, Any]) -> list[dict[str, Any]]:
         raise serializers.ValidationError({"users": ["Give either users or csv."]})
     if "users" in given:
         return list(given["users"])
-    reader = csv.DictReader(io.StringIO(given["csv"]))
+    try:
+        return _table(given["csv"])
+    except csv.Error as error:
+        raise serializers.ValidationError({"csv": [f"This is no table that can be read: {error}."]}) from error
+
+
+def _table(text: str) -> list[dict[str, Any]]:
+    """As spreadsheets write it: with a byte order mark, whatever the line ends, parted by commas, semicolons or tabs.
+
+    Raises csv.Error.
+    """
+    lines = io.StringIO(text.removeprefix("\ufeff"), newline=None)
+    head = lines.readline()
+    lines.seek(0)
+    reader = csv.DictReader(lines, delimiter=max(",;\t", key=head.count))
     if unknown := sorted(set(reader.fieldnames or []) - set(COLUMNS)):
         raise serializers.ValidationError(
             {"csv": [f"Unknown columns: {', '.join(unknown)}. Known: {', '.join(COLUMNS)}."]}

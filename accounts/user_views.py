@@ -196,7 +196,7 @@ class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
     def perform_destroy(self, instance: Group) -> None:
         by = manager(self.request)
         with transaction.atomic():
-            members = sorted(instance.user_set.values_list("username", flat=True))
+            members = [journal.who(user) for user in _members(instance).values()]
             for given in Grant.objects.filter(group=instance):
                 giving.take(given, by)
             instance.delete()

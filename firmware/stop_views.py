@@ -35,10 +35,10 @@ class StopTicket(APIView):
     def post(self, request: Request) -> Response:
         _require_scope(request)
         user, slugs = signed_in(request), None
-        if not permissions.may(user, "robot.stop"):
+        if user.limits.slugs is not None or not permissions.may(user, "robot.stop"):
             slugs = list(permissions.visible(user, IN_SERVICE, "robot.stop").values_list("slug", flat=True))
             if not slugs:
-                permissions.require(user, "robot.stop")
+                raise exceptions.PermissionDenied("There is no robot that you may stop.")
         ticket, expires_at = stop_tickets.issue(user, slugs)
         return Response({"ticket": ticket, "expires_at": journal.iso(expires_at)})
 

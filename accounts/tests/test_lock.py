@@ -1,9 +1,11 @@
 """A browser session that nobody touches is locked: for everything but STOP and looking at a robot's state."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 
 from accounts.lock import ACTIVE_AT
@@ -82,6 +84,49 @@ def test_the_password_unlocks_and_the_journal_knows(browser: Client) -> None:
     assert browser.get("/").status_code == 200
     row = JournalEntry.objects.get(verb="auth.session_unlocked")
     assert (about(row), row.actor_id) == ("ada", browser.get(f"{API}auth/me/").json()["id"])
+
+
+def test_of_many_wrong_ones_at_once_ten_are_looked_at_and_the_session_ends(browser: Client, settings: Any) -> None:
+    settings.THROTTLE_RATES = {}
+    idle(browser, 901)
+
+    def guess(number: int) -> int:
+        one = Client()
+        one.cookies = browser.cookies
+        try:
+            return int(post(one, "auth/unlock/", {"password": f"guess-{number}"}).status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(guess, range(16)))
+    assert statuses.count(400) <= 10, statuses
+    assert browser.get(f"{API}auth/activity/").status_code == 401
+    assert JournalEntry.objects.filter(verb="auth.signed_out").count() == 1
+
+
+def test_the_tenth_wrong_one_ends_the_session_and_the_right_one_forgets_the_others(
+    browser: Client, settings: Any
+) -> None:
+    settings.THROTTLE_RATES = {}
+    idle(browser, 901)
+    for password in [*["wrong-horse"] * 9, PASSWORD]:  # the name is locked out meanwhile
+        status = post(browser, "auth/unlock/", {"password": password}).status_code
+    assert status == 200
+    idle(browser, 901)
+    for _ in range(10):
+        assert browser.get(f"{API}auth/activity/").status_code == 200
+        assert post(browser, "auth/unlock/", {"password": "wrong-horse"}).status_code == 400
+    assert browser.get(f"{API}auth/activity/").status_code == 401
+
+
+def test_a_token_tries_no_passwords(api: Any) -> None:
+    made = api("ada").post(f"{API}auth/tokens/", {"name": "script"}).json()["token"]
+    script = api(None)
+    script.credentials(HTTP_AUTHORIZATION=f"Token {made}")
+    for client in (script, api("ada")):
+        for password in (PASSWORD, "wrong-horse"):
+            assert client.post(UNLOCK, {"password": password}).status_code == 403
 
 
 def test_somebody_elses_password_does_not_unlock(browser: Client, people: Any) -> None:

@@ -13,7 +13,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import factor_models, role_changes, second_factor
 from accounts.authentication import session_user
-from accounts.models import ApiToken, Authenticator, JournalEntry, Role, User, WsTicket
+from accounts.models import ApiToken, Authenticator, JournalEntry, Role, StopRevocation, User, WsTicket
 from robotctl.tests.fixtures import PASSWORD
 from robotctl.tests.told import about
 
@@ -288,3 +288,15 @@ def test_the_demand_costs_no_query_for_roles_without_it(api: Any) -> None:
         assert alice.get("/api/v1/auth/me/").status_code == 200
     told = [query["sql"] for query in captured if "otp_" in query["sql"] or 'FROM "accounts_user"' in query["sql"]]
     assert told == []
+
+
+def test_removing_it_rings_for_the_sockets_whatever_the_role_asks(api: Any, people: Any) -> None:
+    set_up(api("alice"))
+    StopRevocation.objects.all().delete()
+    assert second_factor.remove(people["alice"], reason="lost")
+    assert StopRevocation.objects.filter(user=people["alice"]).exists()
+
+
+def test_it_is_required_where_the_role_inherits_that(api: Any, people: Any) -> None:
+    role_changes.save(_requiring(Role.objects.get(pk="viewer")))
+    assert api("alice").get(MFA).json()["required"] is True

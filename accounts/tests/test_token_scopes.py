@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from accounts import stop_tickets
 from accounts.models import ApiToken
 from robotctl.tests.system import register
 
@@ -52,6 +53,15 @@ def test_stop_is_a_scope_of_its_own(fleet: None, api: Any) -> None:
     assert ticket.status_code == 200
     by_ticket = api(None).post(f"{API}/stop/", headers={"X-Stop-Ticket": ticket.json()["ticket"]})
     assert by_ticket.status_code == 401 or {one["robot"] for one in by_ticket.json()["results"]} == {"oht-01"}
+
+
+def test_a_stop_ticket_names_the_robots_of_its_token_and_no_others(fleet: None, api: Any) -> None:
+    for who in ("erin", "ada"):
+        stopper = client(api, who, scopes=["stop"], robots=["oht-01"])
+        ticket = stop_tickets.read(stopper.post(f"{API}/auth/stop-ticket/").json()["ticket"])
+        assert ticket is not None and ticket.slugs == {"oht-01"}
+        assert not ticket.allows("oht-02")
+    assert client(api, scopes=["stop"], robots=[]).post(f"{API}/auth/stop-ticket/").status_code == 403
 
 
 def test_a_limited_token_gives_no_more_than_it_has(fleet: None, api: Any, people: Any) -> None:

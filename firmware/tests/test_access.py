@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import permissions
-from accounts.models import Grant, JournalEntry, User
+from accounts import explain, permissions, role_changes, roles
+from accounts.models import Grant, JournalEntry, Role, User
 from firmware.models import Robot, RobotGroup, Site
 from robotctl.tests.system import register
 
@@ -123,8 +123,6 @@ def test_why_names_the_role_the_grant_and_the_rule(fleet: Any, api: Any) -> None
 
 
 def test_what_why_says_is_what_is_done(fleet: Any, api: Any, people: Any) -> None:
-    from accounts import explain, roles
-
     give(api, "robots/oht-01", "operator", "charlie")
     give(api, "robots/oht-01", "viewer", "otto")
     for name, user in people.items():
@@ -133,6 +131,26 @@ def test_what_why_says_is_what_is_done(fleet: Any, api: Any, people: Any) -> Non
             assert told["allowed"] == permissions.may(user, action, fleet[0])
             if action.startswith("robot."):
                 assert told["allowed"] == any(one["gives"] for one in told["because"]), (name, action)
+
+
+def test_a_grant_that_asks_for_a_second_factor_says_that_it_is_missing(fleet: Any, api: Any, people: Any) -> None:
+    operator = Role.objects.get(pk="operator")
+    operator.mfa_required = True
+    role_changes.save(operator)
+    permissions.grant(fleet[0], role=operator, holder=people["charlie"], by=None, reason="shift")
+    told = explain.why(User.objects.get(username="charlie"), "robot.command", fleet[0])
+    assert told["allowed"] is False and not any(one["gives"] for one in told["because"])
+    assert any("second factor" in one["text"] for one in told["because"] if one["kind"] == "grant")
+
+
+def test_an_open_duty_is_the_reason_for_all_but_stop(fleet: Any, people: Any) -> None:
+    User.objects.filter(username="alice").update(must_change_password=True)
+    alice = User.objects.select_related("role").get(username="alice")
+    told = explain.why(alice, "robot.command", fleet[0])
+    assert told["allowed"] is False and not any(one["gives"] for one in told["because"])
+    (account,) = [one for one in told["because"] if one["kind"] == "account"]
+    assert account["code"] == "password_change_required" and "Change your password first" in account["text"]
+    assert explain.why(alice, "robot.stop", fleet[0])["allowed"] is True
 
 
 def test_who_may_ask_why(fleet: Any, api: Any) -> None:
@@ -146,8 +164,6 @@ def test_who_may_ask_why(fleet: Any, api: Any) -> None:
 
 
 def test_nobody_gives_more_than_they_hold(fleet: Any, api: Any) -> None:
-    from accounts.models import Role
-
     Role.objects.create(name="clerk", title="Clerk", parent_id="viewer", permissions=["users.view", "users.manage"])
     User.objects.filter(username="otto").update(role="clerk")
     body = {"user": "otto", "role": "engineer", "reason": "me"}
@@ -168,8 +184,6 @@ def test_who_may_not_grant(who: str | None, fleet: Any, api: Any) -> None:
 
 
 def test_jogging_is_a_right_of_its_own(fleet: Any, api: Any) -> None:
-    from accounts.models import Role
-
     Role.objects.create(name="jogger", title="Jogger", parent_id="viewer", permissions=["robot.jog"])
     Role.objects.create(name="mover", title="Mover", parent_id="viewer", permissions=["robot.command"])
     for name, may, may_not in (("jogger", "jog", "move"), ("mover", "move", "jog")):
