@@ -26,6 +26,7 @@ from firmware.moments import moment as moment
 from firmware.restarts import restarts
 from robotctl import events
 
+WRITTEN_LATE = timedelta(seconds=5)
 STATE_FIELDS = [field.name for field in RobotState._meta.concrete_fields if not field.primary_key]
 
 
@@ -84,7 +85,7 @@ def record(contacts: list[Contact]) -> list[RobotState]:
             if contact.robot_id in rows:  # a robot may have gone meanwhile
                 told += apply(rows[contact.robot_id], contact)
         for row in rows.values():
-            told += _change_mode(row, now)
+            told += _change_mode(row, _judged_at(row, now))
         told += arrivals(rows, now)
         journal.record_all(told)
     return list(rows.values())
@@ -237,6 +238,12 @@ def motion_unanswered(robot_ids: Iterable[int]) -> set[int]:
         CommandStatus.CONFIRMED,
     ]  # obeyed already
     return set(sent.exclude(status__in=over).values_list("robot_id", flat=True))
+
+
+def _judged_at(row: RobotState, now: datetime) -> datetime:
+    """What was written late, because the database was away, is judged as of its own time: the robot was not silent since."""
+    newest = max(filter(None, (row.last_attempt_at, row.last_contact_at)), default=now)
+    return newest if now - newest > WRITTEN_LATE else now
 
 
 def _change_mode(row: RobotState, now: datetime) -> list[JournalEntry]:

@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from accounts import csv_rows, journal, journal_export, sealed_rows, verify
+from accounts import csv_rows, journal, journal_export, sealed_rows, seals, verify
 from accounts import seal_format as form
 from accounts.journal_models import JournalEntry, Seal
 from accounts.models import User
@@ -60,7 +60,7 @@ def sealed(people: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         ]
     )
     numbers = list(JournalEntry.objects.order_by("pk").values_list("pk", flat=True))
-    key, previous = Ed25519PrivateKey.generate(), form.NOTHING
+    key, previous = seals.private_key(), form.NOTHING
     for number, place in enumerate((9, 23, 35), 1):
         previous = seal(last=numbers[place], number=number, key=key, previous=previous)
     return numbers

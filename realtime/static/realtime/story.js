@@ -93,6 +93,7 @@ function paramWords(key, value) {
   const ending = Object.keys(UNITS).find((one) => key.endsWith(one));
   const unit = ending ? UNITS[ending] : "";
   const before = key === "target_m" ? "to " : unit ? "" : `${key} `;
+  if (value !== null && typeof value === "object") return Object.entries(value).map(([name, one]) => `${name} ${one}`).join(", ");
   return `${before}${typeof value === "number" ? quantity(value, unit) : value}`;
 }
 
