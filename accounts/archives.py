@@ -5,10 +5,10 @@ import gzip
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -136,14 +136,13 @@ def _write(first: Seal, newest: Seal) -> Path:
     fresh = path.with_name(path.name + ".part")
     with fresh.open("wb") as raw:
         os.fchmod(raw.fileno(), 0o600)
-        with gzip.open(raw, "wt", encoding="utf-8", newline="\n") as file:
-            _write_lines(file, first, newest)
+        with gzip.open(raw, "wb") as file:
+            file.writelines(map(form.as_bytes, _lines(first, newest)))
         raw.flush()
         os.fsync(raw.fileno())
-    report = verify.verify(fresh, seals.trusted()).report
-    if not report.intact or (report.first_seal, (report.last or {}).get("number")) != (first.number, newest.number):
+    words = _wrong(fresh, (first.number, newest.number))
+    if words is not None:
         fresh.unlink()
-        words = "; ".join(one.words for one in report.findings[:5])
         raise Problem(409, "journal_broken", f"What is to be archived is not intact, so it stays: {words}")
     fresh.replace(path)
     descriptor = os.open(folder(), os.O_RDONLY)
@@ -154,19 +153,36 @@ def _write(first: Seal, newest: Seal) -> Path:
     return path
 
 
-def _write_lines(file: Any, first: Seal, newest: Seal) -> None:
-    exported_at, told = sealed_rows.timestamp(timezone.now()), {"seals": [first.number, newest.number]}
-    file.write(form.head_line(exported_at=exported_at, filtered_by=told, complete=True, public_keys=seals.trusted()))
+def _wrong(path: Path, expected: tuple[int, int]) -> str | None:
+    """What is wrong with a file that was just written; None: nothing."""
+    try:
+        report = verify.verify(path, seals.trusted()).report
+    except verify.NotAnExport as error:
+        return str(error)
+    if report.intact and (report.first_seal, (report.last or {}).get("number")) == expected:
+        return None
+    return "; ".join(one.words for one in report.findings[:5])
+
+
+def _lines(first: Seal, newest: Seal) -> Iterator[str]:
+    out, exported_at, told = (
+        form.File(),
+        sealed_rows.timestamp(timezone.now()),
+        {"seals": [first.number, newest.number]},
+    )
+    yield out.line(
+        form.head_line(exported_at=exported_at, filtered_by=told, complete=True, public_keys=seals.trusted())
+    )
     before = Seal.objects.filter(number=first.number - 1).values_list("last_id", flat=True).first()
     after, rows, number = before if before is not None else -(2**63), 0, first.number - 1
     while found := sealed_rows.read_seals(Seal.objects.filter(number__gt=number, number__lte=newest.number), limit=100):
         for seal in found:
             for row in sealed_rows.read(JournalEntry.objects.filter(pk__gt=after, pk__lte=seal["last_id"])):
-                file.write(form.row_line(row))
+                yield out.line(form.row_line(row))
                 rows += 1
-            file.write(form.seal_line(seal))
+            yield out.line(form.seal_line(seal))
             after, number = seal["last_id"], seal["number"]
-    file.write(form.end_line(rows=rows, seals=newest.number - first.number + 1, unsealed=0))
+    yield out.end(seals.private_key(), rows=rows, seals=newest.number - first.number + 1, unsealed=0)
 
 
 def _finish_deleting(reason: str) -> None:

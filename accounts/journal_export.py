@@ -34,18 +34,20 @@ class Export:
 
     def jsonl(self, asked: dict[str, Any]) -> Iterator[str]:
         """The lines of `seal_format`. `asked`: the filter as it was given."""
-        yield form.head_line(
+        file = form.File()
+        head = form.head_line(
             exported_at=sealed_rows.timestamp(timezone.now()),
             filtered_by=asked,
             complete=self.wanted.everything,
             public_keys=seals.trusted(),
         )
+        yield file.line(head)
         for row, shown, seal in self._items():
             if row is not None:
-                yield form.row_line(row, {name: shown[name] for name in SHOWN})
+                yield file.line(form.row_line(row, {name: shown[name] for name in SHOWN}))
             elif seal is not None:
-                yield form.seal_line(seal)
-        yield form.end_line(rows=self.rows, seals=self.seals, unsealed=self.unsealed)
+                yield file.line(form.seal_line(seal))
+        yield file.end(seals.private_key(), rows=self.rows, seals=self.seals, unsealed=self.unsealed)
         self.whole = True
 
     def csv(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import context, journal, permissions
+from accounts import seal_format as form
 from accounts.journal_export import Export
 from accounts.journal_filters import search
 from accounts.journal_views import JournalFilters, asked
@@ -26,7 +27,7 @@ LINES = 200  # in one piece
 class JournalExport(APIView):
     """All rows that `journal/` would list, in the order of their ids, as a file; needs `journal.export`.
 
-    `?as=jsonl` (the default) has the seals and is checked by `python -m accounts.verify`; `?as=csv` is a table. That it was asked
+    `?as=jsonl` (the default) is signed, with the seals, for `python -m accounts.verify`; `?as=csv` is a table. That it was asked
     for is journalled before the first byte (`journal.exported`), how many rows it had when it ends (`journal.export_ended`).
     """
 
@@ -82,7 +83,7 @@ class Stream:
         return piece
 
     def _piece(self) -> bytes:
-        piece = "".join(islice(self._lines, LINES)).encode("utf-8", "surrogatepass")
+        piece = form.as_bytes("".join(islice(self._lines, LINES)))
         if not piece:
             self.close()
         return piece

@@ -24,6 +24,7 @@ SEAL_FIELDS = (
 NOTHING = "0" * 64  # what the first seal has as `previous`
 WITNESS = 16  # bytes per row: its id, and the beginning of its hash
 VERSION = 1
+END_FIELDS = ("rows", "seals", "unsealed", "sha256", "key", "signature")
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
@@ -104,8 +105,15 @@ def sign(seal: Seal, key: Ed25519PrivateKey) -> Seal:
 def is_signed(seal: Seal) -> bool:
     """Whether the signature holds for the key that the seal names. Whether that key is trusted is another question."""
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(seal["key"], validate=True))
-        key.verify(base64.b64decode(seal["signature"], validate=True), signed_bytes(seal))
+        return _holds(seal["key"], seal["signature"], signed_bytes(seal))
+    except (ValueError, TypeError):
+        return False
+
+
+def _holds(key: str, signature: str, said: bytes) -> bool:
+    try:
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True))
+        public.verify(base64.b64decode(signature, validate=True), said)
     except (InvalidSignature, binascii.Error, ValueError, TypeError):
         return False
     return True
@@ -127,7 +135,7 @@ def head_line(*, exported_at: str, filtered_by: dict[str, Any], complete: bool, 
 
 
 def row_line(row: Row, shown: dict[str, Any] | None = None) -> str:
-    """`row` is what is sealed; `shown` (names, addresses) is for the reader and is vouched for by nobody."""
+    """`row` is what is sealed; `shown` (names, addresses) is for the reader: no seal has it, only the file's signature."""
     body = {"row": {name: row[name] for name in FIELDS}}
     return _encode(body if shown is None else {**body, "shown": shown}) + "\n"
 
@@ -137,6 +145,48 @@ def seal_line(seal: Seal) -> str:
     return _encode({"seal": {name: seal[name] for name in SEAL_FIELDS}}) + "\n"
 
 
-def end_line(*, rows: int, seals: int, unsealed: int) -> str:
+def end_line(end: dict[str, Any]) -> str:
     """The last line, without which a file counts as cut off."""
-    return _encode({"end": {"rows": rows, "seals": seals, "unsealed": unsealed}}) + "\n"
+    return _encode({"end": end}) + "\n"
+
+
+def as_bytes(text: str) -> bytes:
+    """A line as it stands in a file. Half a character, which JSON allows, is kept."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+class File:
+    """A file that is written line by line: hashed as it goes, signed at its end."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def line(self, text: str) -> str:
+        self._hash.update(as_bytes(text))
+        return text
+
+    def end(self, key: Ed25519PrivateKey, *, rows: int, seals: int, unsealed: int) -> str:
+        """The last line: it counts what was written, and vouches for every byte before it."""
+        end = {
+            "rows": rows,
+            "seals": seals,
+            "unsealed": unsealed,
+            "sha256": self._hash.hexdigest(),
+            "key": public_key(key),
+        }
+        return end_line({**end, "signature": base64.b64encode(key.sign(_end_bytes(end))).decode()})
+
+
+def end_is_signed(end: dict[str, Any], written: bytes) -> bool:
+    """Whether the end's signature holds for the key that it names, and its line is written as we write it."""
+    try:
+        signature = base64.b64encode(base64.b64decode(end["signature"], validate=True)).decode()
+        spelled = as_bytes(end_line({**end, "signature": signature}))  # base64 can be written in more than one way
+        return spelled == written and _holds(end["key"], end["signature"], _end_bytes(end))
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def _end_bytes(end: dict[str, Any]) -> bytes:
+    said = {name: value for name, value in end.items() if name != "signature"}
+    return as_bytes(_encode(["robotctl file", VERSION, said]))

@@ -1,6 +1,5 @@
 """The stand-alone verifier: whatever one thing is changed in a journal, it is found and named."""
 
-import contextlib
 import copy
 import gzip
 import subprocess
@@ -204,13 +203,27 @@ def test_any_one_change_is_found_and_named(made: Any, change: str) -> None:
     assert named(examine(items, TRUSTED)) == expected
 
 
-def write(path: Path, items: list[Item], *, complete: bool = True, **counts: int) -> Path:
-    rows = sum(kind == "row" for kind, _ in items)
-    lines = [form.head_line(exported_at="2026-11-27T09:00:00Z", filtered_by={}, complete=complete, public_keys=TRUSTED)]
-    lines += [form.row_line(what, {"actor": "ada"}) if kind == "row" else form.seal_line(what) for kind, what in items]
-    lines.append(form.end_line(**{"rows": rows, "seals": len(items) - rows, "unsealed": 0} | counts))
+def lines_of(items: list[Item], key: Ed25519PrivateKey = KEY, **head: Any) -> list[str]:
+    """A file as it is exported."""
+    rows, out = sum(kind == "row" for kind, _ in items), form.File()
+    sealed = max((place for place, (kind, _) in enumerate(items, 1) if kind == "seal"), default=0)
+    told: dict[str, Any] = {
+        "exported_at": "2026-11-27T09:00:00Z",
+        "filtered_by": {},
+        "complete": True,
+        "public_keys": [form.public_key(key)],
+    }
+    lines = [out.line(form.head_line(**told | head))]
+    lines += [
+        out.line(form.row_line(what, {"actor": "ada"}) if kind == "row" else form.seal_line(what))
+        for kind, what in items
+    ]
+    return [*lines, out.end(key, rows=rows, seals=len(items) - rows, unsealed=len(items) - sealed)]
+
+
+def write(path: Path, items: list[Item]) -> Path:
     with (gzip.open if path.suffix == ".gz" else open)(path, "wt", encoding="utf-8") as file:
-        file.writelines(lines)
+        file.writelines(lines_of(items))
     return path
 
 
@@ -224,7 +237,7 @@ def run(path: Path, *more: str) -> subprocess.CompletedProcess[str]:
 def test_the_verifier_alone(tmp_path: Path, name: str) -> None:
     told = run(write(tmp_path / name, small()), "--key", TRUSTED[0])
     assert (told.returncode, told.stderr) == (0, ""), told.stdout
-    assert "16 rows, 4 seals, 0 rows not sealed yet" in told.stdout
+    assert "16 rows, 4 seals.\n" in told.stdout
     broken = small()
     broken[at(broken, 10)] = ("row", {**row(10), "reason": "nothing happened"})
     told = run(write(tmp_path / name, broken))
@@ -233,17 +246,6 @@ def test_the_verifier_alone(tmp_path: Path, name: str) -> None:
     told = run(write(tmp_path / name, small()), "--key", form.public_key(OTHER))
     assert told.returncode == 1
     assert "Seal 1 is signed with a key that is not trusted." in told.stdout
-
-
-def test_any_byte_of_a_file_that_is_changed_shows(tmp_path: Path) -> None:
-    whole = write(tmp_path / "export.jsonl", small()).read_bytes()
-    begins = whole.index(b"\n") + 1
-    for place in range(begins, len(whole), 97):
-        if b'"shown"' in whole[whole.rfind(b"\n", 0, place) + 1 : place]:
-            continue  # names are vouched for by nobody
-        (tmp_path / "changed").write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with contextlib.suppress(verify.NotAnExport):  # no UTF-8 any more
-            assert not verify.verify(tmp_path / "changed").report.intact, whole[place - 20 : place + 20]
 
 
 def test_a_file_that_is_cut_off_and_one_that_is_none(tmp_path: Path) -> None:
