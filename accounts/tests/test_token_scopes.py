@@ -59,7 +59,7 @@ def test_a_stop_ticket_names_the_robots_of_its_token_and_no_others(fleet: None, 
     for who in ("erin", "ada"):
         stopper = client(api, who, scopes=["stop"], robots=["oht-01"])
         ticket = stop_tickets.read(stopper.post(f"{API}/auth/stop-ticket/").json()["ticket"])
-        assert ticket is not None and ticket.slugs == {"oht-01"}
+        assert ticket is not None and ticket.slugs == frozenset({"oht-01"})
         assert not ticket.allows("oht-02")
     assert client(api, scopes=["stop"], robots=[]).post(f"{API}/auth/stop-ticket/").status_code == 403
 
