@@ -105,6 +105,7 @@ def test_a_role_inherits_that_it_asks_for_a_second_factor(api: Any, people: Any)
     }
     User.objects.filter(username="charlie").update(role="child")
     assert api("charlie").get(f"{API}/robots/").json()["code"] == "mfa_setup_required"
+    assert api("charlie").get(f"{API}/auth/mfa/").json()["required"] is True
     Role.objects.filter(pk="operator").update(mfa_required=False)
     role_changes.save(Role.objects.get(pk="operator"))
     assert not Role.objects.filter(asks_factor=True).exists()

@@ -295,8 +295,3 @@ def test_removing_it_rings_for_the_sockets_whatever_the_role_asks(api: Any, peop
     StopRevocation.objects.all().delete()
     assert second_factor.remove(people["alice"], reason="lost")
     assert StopRevocation.objects.filter(user=people["alice"]).exists()
-
-
-def test_it_is_required_where_the_role_inherits_that(api: Any, people: Any) -> None:
-    role_changes.save(_requiring(Role.objects.get(pk="viewer")))
-    assert api("alice").get(MFA).json()["required"] is True
