@@ -26,6 +26,15 @@ STAMP = VENV / "robotctl-stamp"
 REQUIREMENTS = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
 NEEDS_DEV = {"test", "lint", "bench", "bench-one", "dev"}
 POSTGRES = os.environ.get("ROBOTCTL_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
+# About robots, words and pages: what they ask of a database others ask as well, and they take their time.
+ABOUT_NO_DATABASE = [
+    "firmware/tests/contract",
+    "firmware/tests/test_lift_connected.py",
+    "firmware/tests/test_probe_admin.py",
+    "realtime/tests/test_report_page.py",
+    "robotctl/tests/test_access_table.py",
+    "accounts/tests/test_input.py",
+]
 ON_POSTGRES = "database and not system and not browser and not octoprint"
 NO_TESTS_COLLECTED = 5
 # Variables that would make a virtual environment use, or install to, another place.
@@ -196,8 +205,8 @@ def test(arguments: list[str]) -> NoReturn:
     together = ["-m", "pytest", "-n", "2", *arguments]
     codes = {follow("fast tests", *together, "-m", "not system and not browser")}
     if postgres_answers():
-        without = "--ignore=firmware/tests/contract"  # it is about robots, and takes its time
-        codes.add(follow("the same on PostgreSQL", *together, "-m", ON_POSTGRES, without, DATABASE_URL=POSTGRES))
+        without = [f"--ignore={path}" for path in ABOUT_NO_DATABASE]
+        codes.add(follow("the same on PostgreSQL", *together, "-m", ON_POSTGRES, *without, DATABASE_URL=POSTGRES))
     elif os.environ.get("CI"):
         print(f"PostgreSQL does not answer at {POSTGRES}.")
         codes.add(1)
