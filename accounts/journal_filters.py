@@ -92,12 +92,13 @@ def _choices(asked: dict[str, Any]) -> list[tuple[Branch, ...]]:
         choices.append((Branch(Q(actor_id=number)), Branch(Q(person_id=number))))
     if actor is not None and actor not in ("system", "robot"):
         choices.append((Branch(Q(actor_id=_number(actor))),))
-    if "robot" in asked:
+    if "robot" in asked and "verb" not in asked:
         choices.append((Branch(Q(robot=asked["robot"])),))
     if "target" in asked:
         choices.append((Branch(Q(target=asked["target"])), Branch(Q(target="", person_id=_number(asked["target"])))))
     if "verb" in asked:
-        choices.append(tuple(Branch(Q(verb=verb)) for verb in _verbs(asked["verb"])) or (Branch(Q(pk=NOBODY)),))
+        robot = Q(robot=asked["robot"]) if "robot" in asked else Q()
+        choices.append(tuple(Branch(robot & Q(verb=verb)) for verb in _verbs(asked["verb"])) or (Branch(Q(pk=NOBODY)),))
     if actor == "robot":
         choices.append(tuple(Branch(Q(verb=verb, actor_id=None)) for verb in sorted(ROBOTS_OWN)))
     if actor == "system":

@@ -69,6 +69,7 @@ class JournalEntry(models.Model):
             models.Index(fields=["-at", "-id"], name="journal_at"),
             models.Index(fields=["robot", "-at", "-id"], name="journal_robot"),
             models.Index(fields=["verb", "-at", "-id"], name="journal_verb"),
+            models.Index(fields=["robot", "verb", "-at", "-id"], name="journal_robot_verb"),
             models.Index(fields=["actor_id", "-at", "-id"], name="journal_actor"),
             models.Index(fields=["person_id", "-at", "-id"], name="journal_person"),
             models.Index(fields=["target", "-at", "-id"], name="journal_target"),

@@ -1,7 +1,7 @@
 """Looking for words, in the order of ids.
 
 An index of words is quick for words that few rows have. For those that many have it is quicker to look at the rows themselves,
-the newest first. So a few thousand rows are looked at, and then the index is asked for the rest.
+the newest first. So a few hundred rows are looked at, and then the index is asked for the rest.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,16 +9,17 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Q, TextField
-from django.db.models.expressions import RawSQL
+from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
 from accounts import journal_words
 from accounts.journal_filters import Search, opaque
 from accounts.models import JournalEntry
 
-NEAR, AT_ONCE = 1_000, 500  # rows that are looked at, and how many of them at a time
-WINDOW, GROWTH = 50_000, 10  # how many ids PostgreSQL is asked about first, and how many times more each time
+NEAR, AT_ONCE = 500, 250  # rows that are looked at, and how many of them at a time
+FREQUENT = 10  # while one row in so many has the words, it goes on like that
+WALKED = 100  # ids that are wanted of the index of words at a time: a page of them
+GROWTH, MOST_BUCKETS = 4, 64  # of ids, that PostgreSQL is asked about: how many times more, and how many at once
 SKEW = timedelta(hours=1)  # by which a row's time and its place among the ids may differ, unless it is late
 LAST = 2**63 - 1
 TEXTS = (*journal_words.COLUMNS, Cast("data", TextField()))
@@ -34,7 +35,7 @@ def find(wanted: Search, cursor: int | None = None, *, older: bool = True) -> It
         yield from _among(afterwards, wanted, older=older)
     if cursor is not None:
         main = (main[0], min(main[1], cursor - 1)) if older else (max(main[0], cursor + 1), main[1])
-    yield from _in_span(list(wanted.words), main, wanted.condition, older=older)
+    yield from _in_span(wanted, main, older=older)
     if not older:
         yield from _among(afterwards, wanted, older=older)
 
@@ -67,14 +68,16 @@ def _among(numbers: list[int], wanted: Search, *, older: bool) -> Iterator[int]:
         yield from _that_hold(matching, wanted.condition, older=older)
 
 
-def _in_span(words: list[str], span: Span, condition: Q, *, older: bool) -> Iterator[int]:
+def _in_span(wanted: Search, span: Span, *, older: bool) -> Iterator[int]:
+    words, condition = list(wanted.words), wanted.condition
     first, last = span
-    looked_at = 0
-    while looked_at < NEAR and first <= last:
-        rows = JournalEntry.objects.filter(pk__gte=first, pk__lte=last).order_by("-pk" if older else "pk")
-        chunk = list(rows.values_list("pk", *TEXTS)[:AT_ONCE])
-        yield from _that_hold(_matching(chunk, words), condition, older=older)
-        looked_at += AT_ONCE
+    looked_at = matching = 0
+    while (looked_at < NEAR or matching * FREQUENT > looked_at) and first <= last:
+        rows = JournalEntry.objects.filter(opaque(wanted.in_time), pk__gte=first, pk__lte=last)
+        chunk = list(rows.order_by("-pk" if older else "pk").values_list("pk", *TEXTS)[:AT_ONCE])
+        having = _matching(chunk, words)
+        yield from _that_hold(having, condition, older=older)
+        looked_at, matching = looked_at + AT_ONCE, matching + len(having)
         if len(chunk) < AT_ONCE:
             return
         first, last = (first, chunk[-1][0] - 1) if older else (chunk[-1][0] + 1, last)
@@ -99,24 +102,30 @@ def _sqlite(words: list[str], span: Span, condition: Q, *, older: bool) -> Itera
     """Along the index: it gives ids in their order, one after the other, as they are asked for."""
     query = "SELECT rowid FROM journal_words WHERE journal_words MATCH %s AND rowid BETWEEN %s AND %s ORDER BY rowid "
     with connection.cursor() as cursor:
-        cursor.execute(query + ("DESC" if older else "ASC"), [journal_words.sqlite_query(words), *span])
-        while chunk := [number for (number,) in cursor.fetchmany(AT_ONCE)]:
+        cursor.execute(journal_words.ENDINGS, {"beginning": words[-1], "most": journal_words.MOST_TERMS + 1})
+        endings = [word for (word,) in cursor.fetchall()]
+        match = journal_words.sqlite_query(words, endings if len(endings) <= journal_words.MOST_TERMS else [])
+        cursor.execute(query + ("DESC" if older else "ASC"), [match, *span])
+        while chunk := [number for (number,) in cursor.fetchmany(WALKED)]:
             yield from _that_hold(chunk, condition, older=older)
 
 
 def _postgresql(words: list[str], span: Span, condition: Q, *, older: bool) -> Iterator[int]:
-    """Window by window: the index of words gives no order, so that all it finds in a window is sorted."""
-    holds: Any = RawSQL(  # noqa: S611 - no part of it is from outside
-        f"{journal_words.POSTGRESQL_VECTOR.replace('%', '%%')} @@ to_tsquery('simple'::regconfig, %s)",
-        [journal_words.postgresql_query(words)],
-        output_field=BooleanField(),
-    )
+    """Buckets of ids from one end to the other, more at a time as long as they hold little: as many as may fill a page."""
     ends = JournalEntry.objects.filter(pk__gte=span[0], pk__lte=span[1]).values_list("pk", flat=True)
     first, last = ends.order_by("pk").first(), ends.order_by("-pk").first()
-    size = WINDOW
-    while first is not None and last is not None and first <= last:
-        low, high = (max(first, last - size + 1), last) if older else (first, min(last, first + size - 1))
-        rows = JournalEntry.objects.filter(holds, opaque(condition), pk__gte=low, pk__lte=high)
-        yield from rows.order_by("-pk" if older else "pk").values_list("pk", flat=True)
-        first, last = (first, low - 1) if older else (high + 1, last)
-        size *= GROWTH
+    if first is None or last is None:
+        return
+    buckets = range(first >> journal_words.BUCKET_BITS, (last >> journal_words.BUCKET_BITS) + 1)
+    if older:
+        buckets = buckets[::-1]
+    size, asked, total = 1, 0, 0
+    while buckets:
+        queries = [journal_words.postgresql_query(words, bucket) for bucket in buckets[:size]]
+        with connection.cursor() as cursor:
+            cursor.execute(journal_words.POSTGRESQL_FIND, [queries])
+            found = sorted((number for (number,) in cursor.fetchall() if first <= number <= last), reverse=older)
+        for start in range(0, len(found), WALKED):
+            yield from _that_hold(found[start : start + WALKED], condition, older=older)
+        buckets, asked, total = buckets[size:], asked + size, total + len(found)
+        size = min(size * GROWTH, MOST_BUCKETS, max(1, WALKED * asked // max(1, total)))

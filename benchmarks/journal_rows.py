@@ -117,6 +117,7 @@ def _without_guard() -> None:
             replace = [f"{table}_no_replace" for table in journal_guard.TABLES]
             for name in [*names, *replace, "journal_words_insert", "journal_words_delete"]:
                 cursor.execute(f"DROP TRIGGER {name}")
+            cursor.execute("DROP TABLE journal_vocabulary")
             cursor.execute("DROP TABLE journal_words")
 
 

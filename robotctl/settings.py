@@ -94,7 +94,12 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
     }
     DATABASES["default"]["TEST"] = {"NAME": str(ENV.var / "test.sqlite3")}  # threads must see the same file
 else:
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 16, "timeout": 5}, "connect_timeout": 5}
+    DATABASES["default"]["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 5},
+        "connect_timeout": 5,
+        # Every query is short. To compile one, or to start workers for it, took up to 400 ms, the query itself one.
+        "options": "-c jit=off -c max_parallel_workers_per_gather=0",
+    }
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = False  # the pool checks
 MIGRATION_MODULES = {"knox": None}  # its token model is ours (KNOX_TOKEN_MODEL); its own table would only be in the way
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -146,6 +146,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='journalentry',
+            index=models.Index(fields=['robot', 'verb', '-at', '-id'], name='journal_robot_verb'),
+        ),
+        migrations.AddIndex(
+            model_name='journalentry',
             index=models.Index(fields=['actor_id', '-at', '-id'], name='journal_actor'),
         ),
         migrations.AddIndex(

@@ -133,7 +133,7 @@ def test_each_filter_and_each_pair_finds_what_a_look_at_every_row_finds(
 ) -> None:
     monkeypatch.setattr(journal_text, "NEAR", 100)  # so that the index of words is asked, too
     monkeypatch.setattr(journal_text, "AT_ONCE", 50)
-    monkeypatch.setattr(journal_text, "WINDOW", 100)
+    monkeypatch.setattr(journal_text, "WALKED", 30)
     for chosen in pairs(crew):
         asked = {name: value for name, value, _ in chosen}
         by_id = "q" in asked
@@ -186,6 +186,35 @@ def test_words_after_line_ends_and_in_any_case_are_found(rows: list[JournalEntry
     journal.record("lease.taken", reason="First\nSECOND", data={"note": "Über\tall"})
     for text in ("second", "SECOND", "über", "all", "lease taken first"):
         assert found({"q": text}), text
+
+
+def test_words_are_found_on_both_sides_of_each_edge_of_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_text, "NEAR", 0)
+    bucket = 1 << journal_words.BUCKET_BITS
+    ids = sorted(edge * bucket + step for edge in (1, 2, 3, 9, 200) for step in (-1, 0, 1))
+    texts = ["gantried here", "gantries 12", "1 gantried", "gantry"]
+    JournalEntry.objects.bulk_create(
+        JournalEntry(pk=pk, at=BEGAN + timedelta(minutes=pk), verb="x.y", reason=texts[number % 4])
+        for number, pk in enumerate(ids)
+    )
+    asked = {"gantr": {0, 1, 2, 3}, "gantried": {0, 2}, "1 g": {2}, "gantries 1": {1}, "antry": set()}
+    since, until = BEGAN + timedelta(minutes=2 * bucket), BEGAN + timedelta(minutes=9 * bucket)
+    for most in (journal_words.MOST_TERMS, 2):  # SQLite asks for the words that a beginning stands for, or for itself
+        monkeypatch.setattr(journal_words, "MOST_TERMS", most)
+        for text, holds in asked.items():
+            expected = [pk for number, pk in enumerate(ids) if number % 4 in holds][::-1]
+            assert found({"q": text}, 2) == expected, text
+            inside = [pk for pk in expected if 2 * bucket <= pk < 9 * bucket]
+            assert found({"q": text, "since": since, "until": until}, 2) == inside, text
+
+
+def test_words_of_any_length_are_taken_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_text, "NEAR", 0)
+    for letter in ("w", "ж", "𐐨"):
+        long = journal.record("lease.taken", reason=f"{letter * 3_000} after")
+        for text in (letter * 20, letter * 500, f"{letter * 20} ", f"after {letter * 9}"):
+            assert found({"q": text}) == [long.pk], text[:9]
+        assert found({"q": f"{letter * 20} after"}) == []
 
 
 @pytest.mark.parametrize(
