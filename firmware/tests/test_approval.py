@@ -41,7 +41,7 @@ def test_nothing_is_sent_before_somebody_else_agrees(robots: Any, api: Any) -> N
     assert (before, simulator.truth()["bodies_received"]) == (0, 1)
     assert verbs() == ["command.awaiting_approval", "command.approved", "command.acknowledged", "command.confirmed"]
     entry = JournalEntry.objects.get(verb="command.approved")
-    assert (entry.data["note"], entry.data["approved_by"]) == ("looked at the charger", "ada")
+    assert (entry.data["note"], entry.data["approved_by"]) == ("looked at the charger", {"person": entry.actor_id})
 
 
 def test_nobody_agrees_to_their_own_request(robots: Any, api: Any) -> None:

@@ -10,6 +10,7 @@ from accounts.models import JournalEntry, User
 from firmware import control, execution
 from firmware.models import Command, RobotState
 from robotctl.tests.fixtures import look, until
+from robotctl.tests.told import number_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/robots/oht-01/lease/"
@@ -104,7 +105,11 @@ def test_breaking_it_needs_a_right_and_a_reason_and_is_told(api: Any, robots: An
     assert (without.status_code, list(without.json()["errors"])) == (400, ["reason"])
     assert api("erin").post(f"{URL}break/", {"reason": "shift change"}, format="json").json() == FREE
     entry = JournalEntry.objects.get(verb="lease.broken")
-    assert (entry.reason, entry.data["holder"], entry.robot) == ("shift change", "alice", "oht-01")
+    assert (entry.reason, entry.data["holder"], entry.robot) == (
+        "shift change",
+        {"person": number_of("alice")},
+        "oht-01",
+    )
     assert api("dave").send("oht-01", "move", {"target_m": 12}, wait_s=8).status_code == 201
 
 
@@ -147,5 +152,8 @@ def test_control_that_was_broken_before_the_command_went_out_cancels_it(api: Any
     command = Command.objects.create(robot=robot, name="move", requested_by=people["alice"], **about)
     execution.run(command.pk)
     command.refresh_from_db()
-    assert (command.status, command.code) == ("cancelled", "lease_held") and "erin holds control" in command.detail
+    assert (command.status, command.code) == (
+        "cancelled",
+        "lease_held",
+    ) and "Somebody else holds control" in command.detail
     assert simulator.truth()["bodies_received"] == 0
