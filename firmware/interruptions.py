@@ -25,7 +25,7 @@ def told_of_state(row: RobotState, spec: Profile, before: Any) -> list[JournalEn
     if before is None or machine is None or before == machine or not (was or now) or row.stop_latched:
         return []
     slug = row.robot.slug
-    if now and spool.is_waiting(slug):
+    if now and spool.holds(slug):
         return []  # a stop of ours that is not written down yet: its own row will say so
     outcome = journal.Outcome.UNKNOWN if now else journal.Outcome.OK
     reason = "No stop of robotctl is on record for it." if now else ""

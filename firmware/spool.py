@@ -87,6 +87,15 @@ def is_waiting(slug: str = "") -> bool:
         return False
 
 
+def holds(slug: str) -> bool:
+    """Whether a stop of this very robot is on the disk and not written down yet, by this process or another."""
+    try:
+        with os.scandir(folder()) as entries:
+            return any(_names(entry, slug) for entry in entries if entry.name.endswith(".json"))
+    except FileNotFoundError:
+        return False
+
+
 def _names(entry: os.DirEntry[str], slug: str) -> bool:
     try:
         return slug in msgspec.json.decode(Path(entry.path).read_bytes(), type=Press).robots

@@ -1,15 +1,18 @@
 """A robot that goes out of action by itself is told of, and what it was doing does not arrive, nor go on."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from accounts.models import JournalEntry
+from firmware import interruptions, profile, spool
 from firmware.clients import client_for
 from firmware.models import Command, RobotState, Sequence
 from firmware.tests.test_sequences import ask, ended
+from firmware.tests.test_spool import left_behind
 from robotctl.tests.fixtures import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,6 +35,21 @@ def test_a_hardware_stop_is_told_and_interrupts_the_command(api: Any, robots: An
     row = Command.objects.get()
     assert (row.status, row.code, row.done_at) == ("confirmed", "interrupted", None)
     assert JournalEntry.objects.get(verb="command.interrupted").data["command"] == row.pk
+
+
+def test_a_stop_of_ours_that_is_not_written_down_yet_hides_no_other_robots_own(
+    robots: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot, _ = robots()
+    monkeypatch.setattr(
+        spool, "folder", lambda: tmp_path
+    )  # a press that is left lying would keep the next tests from moving
+    row, spec = robot.state, profile.load(robot.profile)
+    row.readings["machine_state"] = ["estopped", time.time()]
+    left_behind("oht-99")
+    assert [entry.verb for entry in interruptions.told_of_state(row, spec, "idle")] == ["robot.state_changed"]
+    left_behind(robot.slug)
+    assert interruptions.told_of_state(row, spec, "idle") == [], "the row of that stop will say who stopped it"
 
 
 def test_a_sequence_ends_with_a_hardware_stop_and_a_reset_moves_nothing(api: Any, robots: Any, polling: Any) -> None:
