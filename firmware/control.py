@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts import journal
+from accounts import journal, permissions
 from accounts.journal import iso
 from accounts.models import JournalEntry, User
 from firmware import recorder, state
@@ -30,12 +30,21 @@ def held(row: RobotState, more: str = "") -> Problem:
     return Problem(409, "lease_held", words(row) + more, recorded="Somebody else holds control.")
 
 
+def is_anothers(row: RobotState, user: User, now: datetime) -> bool:
+    """Whether somebody else keeps `user` from moving the robot. Who may not command it any more (a shift that is over, an
+    account that was closed) holds nothing: two queries, only when it is leased to another."""
+    if not row.leased_to_another(user.pk, now):
+        return False
+    holder = User.objects.filter(pk=row.lease_user_id, is_active=True).first()
+    return holder is not None and permissions.may(holder, "robot.command", row.robot)
+
+
 def take(robot: Robot, user: User) -> dict[str, Any]:
     """Take the lease, or renew one's own. Raises Problem 409 `lease_held`."""
     now = timezone.now()
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
-        if row.leased_to_another(user.pk, now):
+        if is_anothers(row, user, now):
             raise held(row)
         journal.record_all(_taken(row, user, now))
     return state.lease_shape(row, now)
@@ -46,22 +55,27 @@ def for_motion(robot: Robot, row: RobotState, user: User, now: datetime) -> None
 
     Written only when it is new or half over: a command costs no second write.
     """
-    if row.leased_to_another(user.pk, now):
+    if is_anothers(row, user, now):
         raise held(row)
     half = now + timedelta(seconds=LEASE_S / 2)
-    if row.leased(now) and row.lease_until is not None and row.lease_until > half:
+    if row.leased_by(user.pk, now) and row.lease_until is not None and row.lease_until > half:
         return
     with recorder.changing([robot.pk]) as rows:
         journal.record_all(_taken(rows[robot.pk], user, now))
 
 
 def _taken(row: RobotState, user: User, now: datetime) -> list[JournalEntry]:
-    renewed = row.leased(now)
+    slug, told = row.robot.slug, []
+    if row.leased_to_another(user.pk, now):
+        why = "Its holder may not command this robot any more."
+        data = {"holder": journal.who(row.lease_user_id), "since": iso(row.lease_since)}
+        told.append(journal.entry("lease.ended", slug, robot=slug, reason=why, data=data))
+    renewed = row.leased_by(user.pk, now)
+    row.lease_until = now + timedelta(seconds=LEASE_S)
     if not renewed:
         row.lease_user_id, row.lease_holder, row.lease_since = user.pk, user.get_username(), now
-    row.lease_until = now + timedelta(seconds=LEASE_S)
-    slug = row.robot.slug
-    return [] if renewed else [journal.entry("lease.taken", slug, robot=slug, data={"until": iso(row.lease_until)})]
+        told.append(journal.entry("lease.taken", slug, robot=slug, data={"until": iso(row.lease_until)}))
+    return told
 
 
 def release(robot: Robot, user: User) -> dict[str, Any]:

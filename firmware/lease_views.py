@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import journal
+from accounts import journal, permissions
 from accounts.models import User
 from firmware import control, state
 from firmware.models import Robot
@@ -20,7 +20,8 @@ from robotctl.problems import Problem
 
 
 class Lease(APIView):
-    """GET: who holds control. POST: take it, or renew one's own. DELETE: give it back. Changing it needs `robot.command`."""
+    """GET: who holds control. POST: take it, or renew one's own. DELETE: give it back. Changing it needs `robot.command`;
+    one's own is given back without."""
 
     counts_as_activity = False  # an open page renews it by itself
 
@@ -30,18 +31,20 @@ class Lease(APIView):
 
     @extend_schema(request=None, responses=LeaseReply)
     def post(self, request: Request, slug: str) -> Response:
-        return self._changed(request, slug, control.take)
+        return self._changed(request, robot_or_404(request, slug, "robot.command"), control.take)
 
     @extend_schema(responses=LeaseReply)
     def delete(self, request: Request, slug: str) -> Response:
-        return self._changed(request, slug, control.release)
+        robot = robot_or_404(request, slug)
+        if not robot.state.leased_by(signed_in(request).pk, timezone.now()):  # one's own is given back without a right
+            permissions.require(request.user, "robot.command", robot)
+        return self._changed(request, robot, control.release)
 
-    def _changed(self, request: Request, slug: str, change: Callable[[Robot, User], dict[str, Any]]) -> Response:
-        robot = robot_or_404(request, slug, "robot.command")
+    def _changed(self, request: Request, robot: Robot, change: Callable[[Robot, User], dict[str, Any]]) -> Response:
         try:
             return Response(change(robot, signed_in(request)))
         except Problem as problem:
-            _refused(slug, problem.code)
+            _refused(robot.slug, problem.code)
             raise
 
 

@@ -121,7 +121,7 @@ def for_person(user: User, robot: Robot, row: RobotState) -> dict[str, Any]:
     """The state document with this person's rights joined into `commands` and `reset`."""
     document = state.document(robot, row, timezone.now())
     rights = permissions.rights(user, robot)
-    if row.leased_to_another(user.pk, timezone.now()):
+    if control.is_anothers(row, user, timezone.now()):
         held = {"allowed": False, "code": "lease_held", "reason": control.words(row)}
         kinds = profile.load_or_unusable(robot.profile).commands
         moving = {

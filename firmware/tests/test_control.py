@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from accounts import journal
 from accounts.models import JournalEntry, User
 from firmware import control, execution
 from firmware.models import Command, RobotState
@@ -57,6 +58,34 @@ def test_what_another_may_not_do_now_is_said_before_it_is_tried(api: Any, robots
     assert verdicts(api("alice"))["move"] is None
     assert verdicts(api("dave"))["move"] == "lease_held"
     assert verdicts(api("bob"))["move"] == "permission_denied"
+
+
+@pytest.mark.parametrize("change", [{"role_id": "viewer"}, {"is_active": False}])
+def test_a_holder_who_may_command_no_more_keeps_nobody_from_the_wheel(
+    api: Any, robots: Any, dave: User, people: dict[str, User], change: dict[str, Any]
+) -> None:
+    robots()
+    alice, dave_s = api("alice"), api("dave")
+    assert alice.post(URL).json()["holder"] == "alice"
+    assert verdicts(dave_s)["move"] == "lease_held" and dave_s.post(URL).status_code == 409
+    User.objects.filter(pk=people["alice"].pk).update(**change)
+    assert verdicts(dave_s)["move"] is None
+    assert dave_s.send("oht-01", "move", {"target_m": 12}, wait_s=8).status_code == 201
+    assert dave_s.get(URL).json()["holder"] == "dave"
+    assert verbs()[-2:] == ["lease.ended", "lease.taken"]
+    ended = JournalEntry.objects.get(verb="lease.ended")
+    assert ended.data["holder"] == journal.who(people["alice"].pk) and "not command" in ended.reason
+
+
+def test_what_one_holds_is_given_back_without_the_right_to_command(
+    api: Any, robots: Any, dave: User, people: dict[str, User]
+) -> None:
+    robots()
+    alice = api("alice")
+    alice.post(URL)
+    User.objects.filter(pk=people["alice"].pk).update(role_id="viewer")
+    assert alice.delete(URL).json() == FREE
+    assert alice.delete(URL).status_code == 403
 
 
 def test_stop_halt_and_reset_ask_for_no_lease(api: Any, robots: Any, dave: User) -> None:

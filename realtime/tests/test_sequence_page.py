@@ -74,9 +74,7 @@ def test_a_stop_ends_it_and_the_page_says_where(robot_page: Page, console: Any) 
     until(lambda: truth(console)["state"] == "MOVE")
     expect(robot_page.locator('#last [data-status="confirmed"]').first).to_be_visible()
     robot_page.locator(f'[data-stop="{ROBOT}"]').click()
-    ended = re.compile(
-        r"The sequence has ended\. Step 1 of 2 \(move\): the robot was stopped by operator\. Nothing further"
-    )
+    ended = re.compile(r"The sequence has ended\. Step 1 of 2 \(move\): the robot was stopped\. Nothing further")
     expect(robot_page.locator("#sequence-outcome")).to_have_text(ended, timeout=10_000)
     calm(robot_page, console)
 

@@ -110,7 +110,7 @@ function hear(row) {
 /** @param {Row} row */
 function item(row) {
   const { words: said, detail, level, shape } = tell(row);
-  const when = make("td", { class: "when" }, make("time", { datetime: row.at }, stamp(row.at)), row.late ? make("span", { class: "small is-warning" }, " ▲ late") : "");
+  const when = make("td", { class: "when" }, make("time", { datetime: row.at }, stamp(row.at)), row.late ? make("span", { class: "small is-warning" }, " ▲ late") : "", make("strong", { class: "broken" }, "■ not as it was sealed"));
   const what = make("td", {}, make("p", { class: `is-${level}` }, shape ? `${shape} ` : "", said));
   if (detail) what.append(make("p", { class: "small quiet" }, detail));
   const on = [row.robot, row.target === row.robot ? "" : row.target].filter(Boolean).join(" · ");

@@ -60,6 +60,7 @@ const WORDS = {
   "stop.ended_unconfirmed": (row) => told("Taken out of service, its stop never confirmed", row.reason, "warning"),
   "lease.taken": () => told("Took control"),
   "lease.released": () => told("Gave control back"),
+  "lease.ended": (row) => told(`Control of ${row.data.holder} ended`, row.reason),
   "lease.broken": (row) => told(`Broke the control of ${row.data.holder}`, row.reason, "warning"),
   "lease.refused": (row) => told("Control refused", row.data.code, "warning"),
   "breaker.opened": (row) => told("Circuit breaker opened: only probes and stop go out", row.reason, "nolink"),
