@@ -11,6 +11,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from accounts import permissions, roles
+from accounts.journal import iso
 from accounts.models import Grant, Role, User
 from robotctl.problems import Problem
 
@@ -47,6 +48,16 @@ def grantable() -> list[type[models.Model]]:
 def rows(model: type[models.Model]) -> models.QuerySet[models.Model]:
     """Its rows that rights can be granted on; the model says in GRANTED_WHILE which these are."""
     return model._default_manager.filter(**getattr(model, "GRANTED_WHILE", {}))
+
+
+def unseen(user: User, slugs: Iterable[str]) -> list[str]:
+    """Which of these slugs are of nothing that this person sees: what is hidden from them is as if it was not there."""
+    left = set(slugs)
+    for model in grantable():
+        if hasattr(model, "slug"):
+            seen = permissions.visible(user, rows(model).filter(slug__in=left))
+            left -= set(seen.values_list("slug", flat=True))
+    return sorted(left)
 
 
 def require_may_grant(by: User, role: Role) -> None:
@@ -93,10 +104,21 @@ def require_may_move(by: User, *, left: list[Any], joined: list[Any]) -> None:
 
 
 def give(obj: models.Model, *, role: Role, by: User, **about: Any) -> Grant:
-    """`permissions.grant`, by somebody. Raises Problem 403 `beyond_own_rights`."""
+    """`permissions.grant`, by somebody. Raises Problem 403 `beyond_own_rights`, 409 `duplicate` when it adds nothing."""
     with transaction.atomic():
         require_may_grant(by, role)
+        if (same := _held_already(obj, role, about)) is not None:
+            until = "" if same.ends_at is None else f" until {iso(same.ends_at)}"
+            raise Problem(409, "duplicate", f"They hold {role} on {obj} already{until} (grant {same.pk}).")
         return permissions.grant(obj, role=role, by=by, **about)
+
+
+def _held_already(obj: models.Model, role: Role, about: dict[str, Any]) -> Grant | None:
+    """A grant of the same role on the same object to the same holder, that covers all of the time asked for."""
+    who = {"user" if isinstance(about["holder"], User) else "group": about["holder"]}
+    begins, ends = about.get("starts_at") or timezone.now(), about.get("ends_at")
+    longer = models.Q(ends_at=None) if ends is None else models.Q(ends_at=None) | models.Q(ends_at__gte=ends)
+    return Grant.objects.on(obj).filter(longer, role=role, starts_at__lte=begins, **who).first()
 
 
 def take(given: Grant, by: User) -> None:

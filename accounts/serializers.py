@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts import permissions, roles
+from accounts import giving, permissions, roles
 from accounts.models import User
 from robotctl.strict import StrictSerializer
 
@@ -48,8 +48,14 @@ class TokenRequest(StrictSerializer):
         child=serializers.ChoiceField(choices=roles.ACTIONS), required=False, allow_null=True, default=None
     )
     robots = serializers.ListField(
-        child=serializers.SlugField(max_length=40), required=False, allow_null=True, default=None
+        child=serializers.SlugField(max_length=40), required=False, allow_null=True, default=None, max_length=1000
     )
+
+    def validate_robots(self, slugs: list[str] | None) -> list[str] | None:
+        """A slug that is misspelt would make a token that can do nothing, and be noticed in front of the robot."""
+        if unseen := giving.unseen(self.context["user"], slugs or []):
+            raise serializers.ValidationError(f"No such robot: {', '.join(unseen[:5])}.")
+        return None if slugs is None else sorted(set(slugs))
 
 
 class TokenRow(serializers.Serializer[Any]):

@@ -119,7 +119,7 @@ class Tokens(APIView):
     def post(self, request: Request) -> Response:
         assert isinstance(request.user, User)
         _require_sign_in(request)
-        given = TokenRequest(data=request.data)
+        given = TokenRequest(data=request.data, context={"user": request.user})
         given.is_valid(raise_exception=True)
         name, lifetime = given.validated_data["name"], timedelta(seconds=given.validated_data["expires_in_s"])
         with transaction.atomic():

@@ -55,6 +55,14 @@ def test_stop_is_a_scope_of_its_own(fleet: None, api: Any) -> None:
     assert by_ticket.status_code == 401 or {one["robot"] for one in by_ticket.json()["results"]} == {"oht-01"}
 
 
+def test_a_token_for_a_robot_that_is_not_seen_is_refused_in_words(fleet: None, api: Any) -> None:
+    asked = {"name": "arm", "robots": ["oht-01", "oht-1", "lift-7"]}
+    for who, words in (("alice", "No such robot: lift-7, oht-1."), ("charlie", "No such robot: lift-7, oht-01, oht-1.")):
+        answer = api(who).post(f"{API}/auth/tokens/", asked)
+        assert (answer.status_code, answer.json()["errors"]["robots"]) == (400, [words])
+    assert ApiToken.objects.exclude(name="").count() == 0
+
+
 def test_a_stop_ticket_names_the_robots_of_its_token_and_no_others(fleet: None, api: Any) -> None:
     for who in ("erin", "ada"):
         stopper = client(api, who, scopes=["stop"], robots=["oht-01"])

@@ -51,6 +51,21 @@ def test_a_role_on_a_site_holds_on_its_robots_and_on_no_other(fleet: Any, api: A
     assert seen(api) == set()
 
 
+def test_what_somebody_holds_already_is_not_given_twice(fleet: Any, api: Any) -> None:
+    now = timezone.now()
+    day, week = ((now + timedelta(days=days)).isoformat() for days in (1, 7))
+    first = give(api, "robots/oht-01", until=week)
+    assert first.status_code == 201
+    for more in ({"until": week}, {"until": day}, {"from": day, "until": week}):
+        again = give(api, "robots/oht-01", **more)
+        assert (again.status_code, again.json()["code"]) == (409, "duplicate"), more
+    assert f"grant {first.json()['id']}" in again.json()["detail"]
+    assert Grant.objects.count() == 1
+    assert give(api, "robots/oht-01").status_code == 201, "for longer is something else"
+    assert give(api, "robots/oht-01", "viewer").status_code == 201
+    assert give(api, "robots/oht-02", until=day).status_code == 201
+
+
 def test_a_role_on_a_group_of_robots_follows_its_members(fleet: Any, api: Any) -> None:
     made = api("ada").post(f"{API}/robot-groups/", {"name": "cranes", "robots": ["oht-02", "oht-03"]})
     assert made.status_code == 201, made.json()
