@@ -78,7 +78,11 @@ class Users(BaseUserManager["User"]):
     def create_superuser(
         self, username: str, email: str | None = None, password: str | None = None, **extra: Any
     ) -> "User":
-        """`manage.py createsuperuser` makes an administrator: a role like any other, not a flag that skips checks."""
+        """`manage.py createsuperuser` makes an administrator: a role like any other, not a flag that skips checks.
+
+        Raises ValidationError for a name that nobody may have; the command says it.
+        """
+        self.model(username=username).clean()
         return self.create_user(username, email, password, role_id=roles.ADMIN, **extra)
 
 
