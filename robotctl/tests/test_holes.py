@@ -1,13 +1,18 @@
 """The holes of an earlier system of this kind. Each has a test that is named after it."""
 
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
 
+from accounts import permissions
 from accounts.models import ApiToken, User
+from firmware.models import Robot
 from robotctl.tests import access_table as table
 from robotctl.tests.fixtures import PASSWORD
 
@@ -35,6 +40,61 @@ def test_no_open_registration(transactional_db: None, settings: Any) -> None:
             assert answer.status_code < 500, path
     assert not User.objects.exists()
     assert not ApiToken.objects.exists()
+
+
+def test_no_lockout_was_and_guessing_waits_now(people: Any) -> None:
+    """Six guesses, over the API and at the door, and even the right password waits; who is in stays in."""
+    inside = Client()
+    inside.force_login(people["alice"])
+    for guess in range(3):
+        given = {"username": "alice", "password": f"guess-{guess}"}
+        Client().post(f"{API}auth/login/", given, content_type="application/json")
+        Client().post("/sign-in/", given)
+    right = {"username": "alice", "password": PASSWORD}
+    answer = Client().post(f"{API}auth/login/", right, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (429, "locked_out")
+    browser = Client()
+    browser.post("/sign-in/", right)
+    assert browser.get(f"{API}auth/me/").status_code == 401
+    assert inside.get(f"{API}auth/me/").status_code == 200
+
+
+@pytest.mark.parametrize("change", ["by_api", "beside_it"])
+def test_no_second_matrix_contradicts_the_first(robots: Any, people: Any, change: str) -> None:
+    """One table: after a change, in whatever process, each door that says or asks a right says the same at once."""
+    robots("oht-01", read=False)
+    ada, alice = Client(), Client()
+    ada.force_login(people["ada"])
+    alice.force_login(people["alice"])
+    doors = {
+        "matrix": lambda: operator(ada)["cells"]["robot.command"] == "own",
+        "grid": lambda: shown_in_the_grid(ada),
+        "me": lambda: "robot.command" in alice.get(f"{API}auth/me/").json()["rights"],
+        "why": lambda: ada.get(f"{API}robots/oht-01/access/why/?user=alice&action=robot.command").json()["allowed"],
+        "check": lambda: permissions.may(User.objects.get(username="alice"), "robot.command", Robot.objects.get()),
+        "state": lambda: (
+            alice.get(f"{API}robots/oht-01/state/").json()["commands"]["move"]["code"] != "permission_denied"
+        ),
+        "request": lambda: alice.post(f"{API}robots/oht-01/lease/").status_code == 200,
+    }
+    assert {door: says() for door, says in doors.items()} == dict.fromkeys(doors, True)
+    own = [right for right in operator(ada)["permissions"] if right != "robot.command"]
+    if change == "by_api":
+        body = {"permissions": own}
+        assert ada.patch(f"{API}roles/operator/", body, content_type="application/json").status_code == 200
+    else:  # as another process would have done it
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE accounts_role SET permissions = %s WHERE name = 'operator'", [json.dumps(own)])
+    assert {door: says() for door, says in doors.items()} == dict.fromkeys(doors, False)
+
+
+def shown_in_the_grid(ada: Client) -> bool:
+    page = ada.get("/admin/accounts/role/matrix", follow=True).content.decode()
+    return re.search(r'value="operator[^"]robot\.command"[^>]* checked', page) is not None
+
+
+def operator(ada: Client) -> Any:
+    return next(one for one in ada.get(f"{API}roles/matrix/").json()["roles"] if one["name"] == "operator")
 
 
 def test_log_out_ends_the_session_and_the_token(people: Any) -> None:
