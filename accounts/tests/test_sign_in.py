@@ -1,10 +1,13 @@
 """Signing in and out: tokens, sessions, and what the journal says of it."""
 
+import threading
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
+from accounts import hashing
 from accounts.authentication import session_user
 from accounts.models import ApiToken, JournalEntry, User
 from robotctl import events
@@ -134,3 +137,24 @@ def test_when_the_bell_of_a_sign_out_rings_the_session_has_ended(monkeypatch: py
     )
     assert client.post("/sign-out/").status_code == 302
     assert found == [None]
+
+
+def test_passwords_are_hashed_one_at_a_time() -> None:
+    """Fifty sign-ins at once leave a core to the stop button."""
+    hasher = hashing.OneAtATime()
+    kept = hasher.encode(PASSWORD, "a-salt-of-its-own")
+    told: list[bool] = []
+    guess = threading.Thread(target=lambda: told.append(hasher.verify(PASSWORD, kept)))
+    with hashing.TURN:
+        guess.start()
+        guess.join(1)
+        assert told == [], "it hashes beside another"
+    guess.join(20)
+    assert told == [True] and not hasher.verify("another-password", kept)
+    assert hasher.decode(kept)["parallelism"] == 1
+
+
+def test_a_hash_of_more_lanes_stays_and_a_weaker_one_does_not() -> None:
+    hasher, lanes = hashing.OneAtATime(), Argon2PasswordHasher().encode(PASSWORD, "a-salt-of-its-own")
+    assert hasher.verify(PASSWORD, lanes) and not hasher.must_update(lanes)
+    assert hasher.must_update(lanes.replace("t=2", "t=1")) and hasher.must_update(lanes.replace("m=102400", "m=19456"))

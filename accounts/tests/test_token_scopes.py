@@ -57,7 +57,10 @@ def test_stop_is_a_scope_of_its_own(fleet: None, api: Any) -> None:
 
 def test_a_token_for_a_robot_that_is_not_seen_is_refused_in_words(fleet: None, api: Any) -> None:
     asked = {"name": "arm", "robots": ["oht-01", "oht-1", "lift-7"]}
-    for who, words in (("alice", "No such robot: lift-7, oht-1."), ("charlie", "No such robot: lift-7, oht-01, oht-1.")):
+    for who, words in (
+        ("alice", "No such robot: lift-7, oht-1."),
+        ("charlie", "No such robot: lift-7, oht-01, oht-1."),
+    ):
         answer = api(who).post(f"{API}/auth/tokens/", asked)
         assert (answer.status_code, answer.json()["errors"]["robots"]) == (400, [words])
     assert ApiToken.objects.exclude(name="").count() == 0
