@@ -127,7 +127,7 @@ def head_findings() -> list[Finding]:
         return []
     try:
         head = json.loads(head_file().read_text())
-        number, digest = int(head["number"]), str(head["digest"])
+        number, digest, last_id = int(head["number"]), str(head["digest"]), int(head["last_id"])
     except (ValueError, KeyError, TypeError):
         return [Finding("head_unreadable", f"{head_file()} cannot be read.")]
     found = Seal.objects.filter(number=number).values_list("digest", flat=True).first()
@@ -135,9 +135,11 @@ def head_findings() -> list[Finding]:
         return []
     if found is not None:
         return [Finding("head_differs", f"Seal {number} is not the one that was made here ({digest}).", number)]
-    first = newest()["number"] + 1
+    left = newest()
+    first, first_id = left["number"] + 1, left["last_id"] + 1
     which = f"Seal {number} is" if first >= number else f"Seals {first} to {number} are"
-    words = f"{which} missing, and the rows that they closed: seal {number} was made here ({digest})."
+    rows = f"row {last_id}" if first_id >= last_id else f"rows {first_id} to {last_id}"
+    words = f"{which} missing, and no seal closes {rows} any more: seal {number} was made here ({digest})."
     return [Finding("head_missing", words, first)]
 
 
@@ -152,5 +154,5 @@ def _write_head(made: form.Seal) -> None:
         return
     descriptor, fresh = tempfile.mkstemp(dir=settings.ENV.var)
     with os.fdopen(descriptor, "w") as file:
-        json.dump({name: made[name] for name in ("number", "count", "sealed_at", "digest")}, file)
+        json.dump({name: made[name] for name in ("number", "count", "last_id", "sealed_at", "digest")}, file)
     Path(fresh).replace(head_file())

@@ -35,7 +35,7 @@ def is_anothers(row: RobotState, user: User, now: datetime) -> bool:
     account that was closed) holds nothing: two queries, only when it is leased to another."""
     if not row.leased_to_another(user.pk, now):
         return False
-    holder = User.objects.filter(pk=row.lease_user_id, is_active=True).first()
+    holder = User.objects.filter(pk=row.lease_user_id or 0, is_active=True).first()
     return holder is not None and permissions.may(holder, "robot.command", row.robot)
 
 

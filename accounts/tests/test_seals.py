@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import io
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from accounts import journal, journal_checks, journal_guard, journal_health, sea
 from accounts import seal_format as form
 from accounts.journal_models import JournalCheck, JournalEntry, JournalMaintenance, Seal
 from accounts.journal_walk import walk
+from accounts.sealing import Sealing
 from accounts.tests.attacks import attack, copy_of, newest, recorded
-from robotctl.tests.fixtures import VAR
+from robotctl.tests.fixtures import VAR, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TABLE = "accounts_journalentry"
@@ -285,6 +287,37 @@ def test_forgetting_a_person_keeps_the_chain(people: dict[str, Any]) -> None:
     forget(people["bob"], people["ada"], reason="asked for it")
     seals.seal()
     assert verified()[0] == 0
+
+
+def test_newest_seals_that_are_gone_with_their_rows_are_named_with_them() -> None:
+    recorded()
+    kept = newest()
+    for number in range(2):
+        journal.record("test.done", data={"n": number})
+        seals.seal()
+    gone = list(JournalEntry.objects.filter(pk__gt=kept.last_id).order_by("pk").values_list("pk", flat=True))
+    with journal_guard.maintenance("as whoever has the database could"):
+        JournalEntry.objects.filter(pk__in=gone).delete()
+        Seal.objects.filter(number__gt=kept.number).delete()
+    (found,) = seals.head_findings()
+    assert found.kind == "head_missing"
+    assert f"Seals {kept.number + 1} to {kept.number + 2} are missing" in found.words
+    assert f"no seal closes rows {kept.last_id + 1} to {gone[-1]} any more" in found.words
+
+
+def test_what_the_scheduled_work_leaves_open_is_closed_beside_it() -> None:
+    before = newest().number
+    patient, sealing = Sealing(every_s=0.01), Sealing(every_s=0.01, late_s=0.2)
+    journal.record("test.done")
+    for one in (patient, sealing):
+        one.start()
+    until(lambda: seals.tail().count == 0)
+    assert newest().number == before + 1
+    journal.record("test.done")
+    sealing.end()
+    time.sleep(0.3)
+    assert seals.tail().count == 1, "it waits for the scheduled work first"
+    patient.end()
 
 
 def test_two_that_seal_at_once_make_one_chain() -> None:

@@ -7,6 +7,7 @@ import structlog
 from django.core.management.base import BaseCommand
 
 from accounts import context, journal, lifecycle
+from accounts.sealing import Sealing
 from firmware.drainer import SHUTDOWN_WAIT_S, drainer
 from firmware.poller import PollLoop
 
@@ -23,7 +24,10 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: loop.end())
         lifecycle.started("poll")
         log.info("poll.started", owner=loop.owner)
+        sealing = Sealing()
+        sealing.start()
         loop.run()
+        sealing.end()
         left = drainer.wait(SHUTDOWN_WAIT_S)
         if left:  # closing now may harm these robots; there is nothing better left to do
             journal.record("link.abandoned", "poll", outcome=journal.Outcome.UNKNOWN, data={"sockets": left})

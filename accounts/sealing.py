@@ -1,0 +1,36 @@
+"""Closing the journal when the scheduled work does not: its bus may be away, and robots are driven all the same."""
+
+import threading
+
+import structlog
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from accounts import seals
+
+EVERY_S = 10.0
+LATE_S = 20.0  # twice what the scheduled work takes
+log = structlog.get_logger("robotctl.journal")
+
+
+class Sealing(threading.Thread):
+    """Looks at the tail every ten seconds, and seals what has waited too long, until `end`. A database that is away is waited for."""
+
+    def __init__(self, *, every_s: float = EVERY_S, late_s: float = LATE_S) -> None:
+        super().__init__(name="sealing", daemon=True)
+        self._every_s, self._late_s = every_s, late_s
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(self._every_s):
+            try:
+                if seals.tail().age_s(timezone.now()) >= self._late_s:
+                    seals.seal()
+            except (DatabaseError, OSError) as error:  # OSError: a disk that is full, for its head
+                log.warning("journal.not_sealed", error=str(error))
+            finally:
+                connections.close_all()
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
