@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from firmware.simulator.machine import Machine, State
 from firmware.simulator.physics import EMERGENCY_DECEL_MPS2, Motion, advance, brake, run_to
 
-metres = st.floats(0, 100)
+metres = st.integers(0, 100_000).map(lambda millimetres: millimetres / 1000)
 
 
 @given(metres, metres, st.floats(0.05, 2.0), st.floats(0.05, 1.0), st.lists(st.floats(0, 30), max_size=20))
