@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,24 +92,6 @@ def bus() -> Iterator[None]:
     yield
     process.terminate()
     process.wait(10)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def emptied(django_db_setup: None) -> Iterator[None]:
-    """Between tests all tables are emptied; the journal lets nobody do that but in maintenance."""
-    from django.db import connection
-
-    ops, empty = connection.ops, connection.ops.execute_sql_flush
-    held = "accounts_journalmaintenance"
-
-    def in_maintenance(statements: Iterable[str]) -> None:
-        others = [one for one in statements if held not in one or "," in one]
-        begin = f"INSERT INTO {held} (reason, at) VALUES ('between tests', '2026-01-01')"
-        empty([begin, *others, f"DELETE FROM {held}"])
-
-    ops.execute_sql_flush = in_maintenance  # type: ignore[assignment, method-assign]
-    yield
-    ops.execute_sql_flush = empty  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)
