@@ -24,6 +24,7 @@ from accounts.examine import BEFORE_ALL, Finding
 from accounts.journal_models import JournalEntry, Seal
 
 MOST = 5_000  # rows in one seal
+HEAD = ("number", "count", "first_id", "last_id", "sealed_at", "digest")  # what the head's file says
 log = structlog.get_logger("robotctl.journal")
 
 
@@ -127,20 +128,25 @@ def head_findings() -> list[Finding]:
         return []
     try:
         head = json.loads(head_file().read_text())
-        number, digest, last_id = int(head["number"]), str(head["digest"]), int(head["last_id"])
+        number, digest = int(head["number"]), str(head["digest"])
+        first_id, last_id = int(head["first_id"]), int(head["last_id"])
     except (ValueError, KeyError, TypeError):
         return [Finding("head_unreadable", f"{head_file()} cannot be read.")]
     found = Seal.objects.filter(number=number).values_list("digest", flat=True).first()
     if found == digest:
         return []
     if found is not None:
-        return [Finding("head_differs", f"Seal {number} is not the one that was made here ({digest}).", number)]
+        words = f"Seal {number} is not the one that was made here ({digest}), which closed {_rows(first_id, last_id)}."
+        return [Finding("head_differs", words, number)]
     left = newest()
-    first, first_id = left["number"] + 1, left["last_id"] + 1
+    first, rows = left["number"] + 1, _rows(left["last_id"] + 1, last_id)
     which = f"Seal {number} is" if first >= number else f"Seals {first} to {number} are"
-    rows = f"row {last_id}" if first_id >= last_id else f"rows {first_id} to {last_id}"
     words = f"{which} missing, and no seal closes {rows} any more: seal {number} was made here ({digest})."
     return [Finding("head_missing", words, first)]
+
+
+def _rows(first: int, last: int) -> str:
+    return f"row {last}" if first >= last else f"rows {first} to {last}"
 
 
 def accept_head() -> None:
@@ -154,5 +160,5 @@ def _write_head(made: form.Seal) -> None:
         return
     descriptor, fresh = tempfile.mkstemp(dir=settings.ENV.var)
     with os.fdopen(descriptor, "w") as file:
-        json.dump({name: made[name] for name in ("number", "count", "last_id", "sealed_at", "digest")}, file)
+        json.dump({name: made[name] for name in HEAD}, file)
     Path(fresh).replace(head_file())

@@ -140,11 +140,12 @@ def test_the_newest_seals_with_their_rows(api: Any) -> None:
     attack(
         f"DELETE FROM {TABLE} WHERE id >= {gone.first_id}", f"DELETE FROM accounts_seal WHERE number = {gone.number}"
     )
-    words = f"Seal {gone.number} is missing, and the rows that they closed: seal {gone.number} was made here ({gone.digest})."
+    rows, made_here = f"rows {gone.first_id} to {gone.last_id}", f"made here ({gone.digest})"
+    words = f"Seal {gone.number} is missing, and no seal closes {rows} any more: seal {gone.number} was {made_here}."
     made = journal_checks.check()
     assert [one["words"] for one in made.findings] == [words]
     seals.seal()  # the row that tells of it becomes a seal of that number
-    assert everywhere(api) == [f"Seal {gone.number} is not the one that was made here ({gone.digest})."]
+    assert everywhere(api) == [f"Seal {gone.number} is not the one that was {made_here}, which closed {rows}."]
     assert gone.digest in (VAR / "journal-head").read_text()
     out = io.StringIO()
     call_command("verify_journal", accept_loss="restored from the backup of yesterday", stdout=out)
@@ -307,17 +308,19 @@ def test_newest_seals_that_are_gone_with_their_rows_are_named_with_them() -> Non
 
 def test_what_the_scheduled_work_leaves_open_is_closed_beside_it() -> None:
     before = newest().number
-    patient, sealing = Sealing(every_s=0.01), Sealing(every_s=0.01, late_s=0.2)
     journal.record("test.done")
-    for one in (patient, sealing):
-        one.start()
-    until(lambda: seals.tail().count == 0)
-    assert newest().number == before + 1
-    journal.record("test.done")
-    sealing.end()
+    patient = Sealing(every_s=0.01)
+    patient.start()
     time.sleep(0.3)
-    assert seals.tail().count == 1, "it waits for the scheduled work first"
     patient.end()
+    assert seals.tail().count == 1, "it waits for the scheduled work first"
+    sealing = Sealing(every_s=0.01, late_s=0.2)
+    sealing.start()
+    try:
+        until(lambda: seals.tail().count == 0)
+    finally:
+        sealing.end()
+    assert newest().number == before + 1
 
 
 def test_two_that_seal_at_once_make_one_chain() -> None:
