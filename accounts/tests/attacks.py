@@ -29,9 +29,8 @@ def _sqlite(statements: tuple[str, ...]) -> None:
     raw = sqlite3.connect(str(connection.settings_dict["NAME"]), timeout=20, isolation_level=None)
     raw.execute("PRAGMA ignore_check_constraints = ON")
     raw.execute("BEGIN IMMEDIATE")
-    guards = raw.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name LIKE 'accounts_%'"
-    ).fetchall()
+    triggers = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'accounts_%'"
+    guards = raw.execute(triggers).fetchall()  # those of the index of words stay: it counts its rows
     for name, _ in guards:
         raw.execute(f"DROP TRIGGER {name}")
     for statement in (*statements, *(sql for _, sql in guards)):
