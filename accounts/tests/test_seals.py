@@ -275,9 +275,10 @@ def test_maintenance_that_was_left_open_is_told(api: Any, capsys: pytest.Capture
     ready = api(None).get("/health/ready").json()["checks"]["journal"]
     assert (ready["status"], words in ready["detail"]) == ("degraded", True)
     assert journal_health.state()["weaknesses"] == [words]
-    assert words in verified()[1]
+    code, printed = verified()
+    assert code == 1 and words in printed and printed.endswith("Intact. NOT GUARDED.\n")
     left.delete()
-    assert journal_guard.weaknesses() == []
+    assert journal_guard.weaknesses() == [] and verified()[0] == 0
 
 
 def test_forgetting_a_person_keeps_the_chain(people: dict[str, Any]) -> None:

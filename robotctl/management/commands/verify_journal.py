@@ -11,7 +11,8 @@ from accounts.journal_walk import walk
 
 class Command(BaseCommand):
     help = (
-        "Holds every row against its seal. Exit code 0: intact. 1: not; the rows are named. 2: the file is no export."
+        "Holds every row against its seal. Exit code 0: intact, and the database guards it. "
+        "1: not; the rows, or the triggers, are named. 2: the file is no export."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,7 +50,9 @@ class Command(BaseCommand):
             self.stdout.write(finding.words)
         if report.more:
             self.stdout.write(f"… and {report.more} more findings.")
-        for words in journal_guard.weaknesses():
+        weak = journal_guard.weaknesses()
+        for words in weak:
             self.stdout.write(words)
-        self.stdout.write("Intact." if report.intact else "NOT INTACT.")
-        return verify.INTACT if report.intact else verify.BROKEN
+        guard = "NOT GUARDED." if weak else ""
+        self.stdout.write(f"{'Intact.' if report.intact else 'NOT INTACT.'} {guard}".rstrip())
+        return verify.INTACT if report.intact and not weak else verify.BROKEN
