@@ -191,8 +191,9 @@ def lint(_: list[str]) -> NoReturn:
         "ruff format": ["-m", "ruff", "format", "--check", "."],
         "mypy": ["-m", "mypy", *packages, "manage.py"],
         "import-linter": ["-c", "from importlinter.cli import lint_imports_command as lint; lint()"],
-        # Ruff's S rules are bandit's and know our exceptions line by line; B104 (wildcard addresses) is left to them.
-        "bandit": ["-m", "bandit", "-q", "-ll", "-s", "B104", "-r", *packages, "-x", "*/tests/*"],
+        # Ruff's S rules are bandit's and know our exceptions line by line; B104 (wildcard addresses) and
+        # B608 (SQL that is put together) are left to them.
+        "bandit": ["-m", "bandit", "-q", "-ll", "-s", "B104,B608", "-r", *packages, "-x", "*/tests/*"],
         "migrations": ["manage.py", "makemigrations", "--check", "--dry-run"],
     }
     failed = [name for name, arguments in checks.items() if follow(name, *arguments)]
@@ -202,7 +203,13 @@ def lint(_: list[str]) -> NoReturn:
 
 def test(arguments: list[str]) -> NoReturn:
     """The fast tests side by side, those with a database again on PostgreSQL, then real processes and the browser."""
-    together = ["-m", "pytest", "-n", "2", *arguments]
+    together = [
+        "-m",
+        "pytest",
+        "-n",
+        str(min(2 * (os.cpu_count() or 1), 8)),
+        *arguments,
+    ]  # they wait more than they work
     codes = {follow("fast tests", *together, "-m", "not system and not browser")}
     if postgres_answers():
         without = [f"--ignore={path}" for path in ABOUT_NO_DATABASE]
@@ -212,8 +219,8 @@ def test(arguments: list[str]) -> NoReturn:
         codes.add(1)
     else:
         print(f"Skipped: the tests on PostgreSQL (it does not answer at {POSTGRES}; set ROBOTCTL_TEST_POSTGRES).")
-    # One worker has the shared system and its browser, the other what starts processes of its own.
-    apart = ["-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments, "-m", "system or browser"]
+    # One worker has the shared system and its browser, the others what starts processes of its own.
+    apart = ["-m", "pytest", "-n", "3", "--dist", "loadgroup", *arguments, "-m", "system or browser"]
     codes.add(follow("system and browser tests", *apart))
     if codes == {NO_TESTS_COLLECTED}:
         sys.exit(NO_TESTS_COLLECTED)  # a path or name that matches no test is a mistake

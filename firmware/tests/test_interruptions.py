@@ -56,7 +56,9 @@ def test_a_sequence_ends_with_a_hardware_stop_and_a_reset_moves_nothing(api: Any
     _, simulator = robots()
     polling()
     number = ask(api, [NEAR, {"name": "move", "params": {"target_m": 20}}]).json()["id"]
-    until(lambda: simulator.truth()["position_m"] > 10.255, timeout_s=20, every_s=0.01)  # within the tolerance of its target
+    until(
+        lambda: simulator.truth()["position_m"] > 10.255, timeout_s=20, every_s=0.01
+    )  # within the tolerance of its target
     simulator.press_estop()
     until(lambda: simulator.truth()["state"] == "ESTOP", timeout_s=30)
     made = ended(number)

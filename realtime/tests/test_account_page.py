@@ -94,7 +94,7 @@ def test_the_second_factor_is_set_up_asked_for_and_turned_off(page: Page, other:
     expect(other.locator("#link .words")).to_have_text("live")
 
     page.get_by_text("Turn it off").first.click()
-    page.get_by_label("Your password").fill(who.password)
+    page.locator("#remove_password").fill(who.password)
     page.get_by_label("Code, or a recovery code").fill(codes[1])
     page.keyboard.press("Enter")
     expect(page.locator("#factor-status")).to_contain_text("It is off.")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_no_second_matrix_contradicts_the_first(robots: Any, people: Any, change
     ada, alice = Client(), Client()
     ada.force_login(people["ada"])
     alice.force_login(people["alice"])
-    doors = {
+    doors: dict[str, Callable[[], bool]] = {
         "matrix": lambda: operator(ada)["cells"]["robot.command"] == "own",
         "grid": lambda: shown_in_the_grid(ada),
         "me": lambda: "robot.command" in alice.get(f"{API}auth/me/").json()["rights"],
