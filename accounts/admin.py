@@ -5,7 +5,6 @@ from typing import Any
 from auditlog.models import LogEntry
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -19,14 +18,25 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import giving, lockout, matrix_admin, passwords, people, role_changes, roles, sessions
+from accounts import (
+    exchange_admin,
+    giving,
+    lockout,
+    matrix_admin,
+    passwords,
+    people,
+    role_changes,
+    roles,
+    sessions,
+    way_in_admin,
+)
 from accounts import grant_admin as grant_admin  # registers itself
+from accounts import group_admin as group_admin
 from accounts.models import JournalEntry, Role, User
 from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin
 from robotctl.problems import Problem
 
-admin.site.unregister(Group)
-admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed by `users/{username}/mfa/`
+admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed on the person's page
 admin.site.unregister(StaticDevice)
 admin.site.unregister(LogEntry)  # the journal is the record; see audit.py
 
@@ -94,6 +104,9 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             people.settle(obj, was_active=before is None or before.is_active)
 
     actions = ["unlock", "sign_out", "forget"]
+    actions_detail, actions_list = ["way_in"], ["exchange"]
+    way_in = action(description="Way in", url_path="way-in", permissions=["change"])(way_in_admin.page)
+    exchange = action(description="As a table", url_path="table", permissions=["view"])(exchange_admin.page)
 
     @admin.action(description="Delete the person's data, keep the record", permissions=["change"])
     def forget(self, request: HttpRequest, users: QuerySet[User]) -> None:

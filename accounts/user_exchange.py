@@ -76,12 +76,12 @@ def _rows(given: dict[str, Any]) -> list[dict[str, Any]]:
     if "users" in given:
         return list(given["users"])
     try:
-        return _table(given["csv"])
+        return table_of(given["csv"])
     except csv.Error as error:
         raise serializers.ValidationError({"csv": [f"This is no table that can be read: {error}."]}) from error
 
 
-def _table(text: str) -> list[dict[str, Any]]:
+def table_of(text: str) -> list[dict[str, Any]]:
     """As spreadsheets write it: with a byte order mark, whatever the line ends, parted by commas, semicolons or tabs.
 
     Raises csv.Error.

@@ -1,25 +1,19 @@
 """`users/…` and `groups/`: people, what they did lately, and who belongs together."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import Count, Max
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, generics, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import giving, journal, people, permissions
-from accounts.journal import iso
-from accounts.models import ApiToken, Grant, JournalEntry, User
+from accounts import activity, giving, groups, people, permissions
+from accounts.models import ApiToken, User
 from robotctl.strict import StrictSerializer
-
-LATELY = timedelta(days=30)
 
 
 class UserRow(serializers.ModelSerializer[User]):
@@ -142,15 +136,7 @@ class UserActivity(APIView):
 
     @extend_schema(responses=UserActivityReply)
     def get(self, request: Request, username: str) -> Response:
-        user = _user_or_404(request, username, "users.view")
-        rows = JournalEntry.objects.filter(actor_id=user.pk, at__gt=timezone.now() - LATELY).order_by()
-        acts = list(rows.values("verb", "outcome").annotate(count=Count("pk"), last=Max("at")).order_by("-count"))
-        told = [
-            {"verb": act["verb"], "outcome": act["outcome"], "count": act["count"], "last_at": iso(act["last"])}
-            for act in acts
-        ]
-        last_at = max((act["last"] for act in acts), default=None)
-        return Response({"days": LATELY.days, "last_at": iso(last_at), "acts": told})
+        return Response(activity.lately(_user_or_404(request, username, "users.view")))
 
 
 class GroupSerializer(StrictSerializer, serializers.ModelSerializer[Group]):
@@ -194,32 +180,13 @@ class GroupDetail(generics.RetrieveUpdateDestroyAPIView[Group]):
         _save(serializer, "changed", manager(self.request))
 
     def perform_destroy(self, instance: Group) -> None:
-        by = manager(self.request)
-        with transaction.atomic():
-            members = [journal.who(user) for user in _members(instance).values()]
-            for given in Grant.objects.filter(group=instance):
-                giving.take(given, by)
-            instance.delete()
-            journal.record("group.members_changed", instance.name, data={"members": [members, []]})
+        groups.delete(instance, manager(self.request))
 
 
 def _save(serializer: serializers.BaseSerializer[Group], what: str, by: User) -> None:
     with transaction.atomic():
-        held = {} if serializer.instance is None else _members(serializer.instance)
-        made = serializer.save()
-        members = _members(made)
-        if members.keys() - held.keys():
-            people.require_may_add(by, [made])
-        for gone in held.keys() - members.keys():
-            giving.require_may_manage(by, held[gone])
-        told = [[journal.who(user) for user in some.values()] for some in (held, members)]
-        journal.record(f"group.members_{what}", made.name, data={"members": told})
-        holds = Grant.objects.filter(group=made).exists()
-        permissions.rights_changed(held.keys() ^ members.keys() if holds else ())
-
-
-def _members(group: Group) -> dict[int, User]:
-    return {user.pk: user for user in User.objects.filter(groups=group).order_by("username")}
+        held = {} if serializer.instance is None else groups.members(serializer.instance)
+        groups.settle(serializer.save(), held, by, what=what)
 
 
 def _user_or_404(request: Request, username: str, action: str) -> User:
