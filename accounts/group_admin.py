@@ -4,11 +4,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import FilteredSelectMultiple
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminSelect2MultipleWidget
 
 from accounts import groups
 from accounts.models import User
@@ -21,7 +21,7 @@ class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
     members = forms.ModelMultipleChoiceField(
         User.objects.filter(is_active=True).order_by("username"),
         required=False,
-        widget=FilteredSelectMultiple("members", is_stacked=False),
+        widget=UnfoldAdminSelect2MultipleWidget(),
     )
 
     class Meta:
