@@ -219,8 +219,8 @@ def test(arguments: list[str]) -> NoReturn:
         codes.add(1)
     else:
         print(f"Skipped: the tests on PostgreSQL (it does not answer at {POSTGRES}; set ROBOTCTL_TEST_POSTGRES).")
-    # One worker has the shared system and its browser, the others what starts processes of its own.
-    apart = ["-m", "pytest", "-n", "3", "--dist", "loadgroup", *arguments, "-m", "system or browser"]
+    # One worker has the shared system and its browser, the other what starts processes of its own.
+    apart = ["-m", "pytest", "-n", "2", "--dist", "loadgroup", *arguments, "-m", "system or browser"]
     codes.add(follow("system and browser tests", *apart))
     if codes == {NO_TESTS_COLLECTED}:
         sys.exit(NO_TESTS_COLLECTED)  # a path or name that matches no test is a mistake
