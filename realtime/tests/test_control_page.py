@@ -83,7 +83,7 @@ def test_a_person_writes_down_what_came_of_an_unknown_outcome(page: Page, consol
     open_robot(page, console, "operator")
     calm(page, console)
     index = [robot["slug"] for robot in console.system.demo].index(ROBOT)
-    console.system.control(index, "fault", {"fault": "no_reply_once", "path": "/api/v1/motion"})
+    console.system.control(index, "fault", {"fault": "no_reply_once", "path": "/api/v1/motion/segment/start"})
     move_to(page, 30)
     last = page.locator("#last li").first
     expect(last).to_have_attribute("data-status", "outcome_unknown", timeout=15_000)
