@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Report(config), "contract-report")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what touches the database: those tests run a second time on PostgreSQL. Group what must run in one worker."""
     for item in items:
