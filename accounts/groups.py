@@ -16,8 +16,11 @@ def settle(group: Group, held: dict[int, User], by: User, *, what: str) -> None:
     now = members(group)
     if now.keys() - held.keys():
         people.require_may_add(by, [group])
-    for gone in held.keys() - now.keys():
-        giving.require_may_manage(by, held[gone])
+    gone = held.keys() - now.keys()
+    for one in gone:
+        giving.require_may_manage(by, held[one])
+    if gone - {by.pk}:  # what they held through the group is not theirs any more by now, and is taken all the same
+        permissions.require_may_give(by, giving.promised(Grant.objects.filter(group=group)), giving.TAKES)
     told = [[journal.who(user) for user in some.values()] for some in (held, now)]
     journal.record(f"group.members_{what}", group.name, data={"members": told})
     holds = Grant.objects.filter(group=group).exists()

@@ -65,11 +65,8 @@ def for_motion(robot: Robot, row: RobotState, user: User, now: datetime) -> None
 
 
 def _taken(row: RobotState, user: User, now: datetime) -> list[JournalEntry]:
-    slug, told = row.robot.slug, []
-    if row.leased_to_another(user.pk, now):
-        why = "Its holder may not command this robot any more."
-        data = {"holder": journal.who(row.lease_user_id), "since": iso(row.lease_since)}
-        told.append(journal.entry("lease.ended", slug, robot=slug, reason=why, data=data))
+    slug = row.robot.slug
+    told = [_ended(row)] if row.leased_to_another(user.pk, now) else []
     renewed = row.leased_by(user.pk, now)
     row.lease_until = now + timedelta(seconds=LEASE_S)
     if not renewed:
@@ -78,14 +75,24 @@ def _taken(row: RobotState, user: User, now: datetime) -> list[JournalEntry]:
     return told
 
 
+def _ended(row: RobotState) -> JournalEntry:
+    """Of a lease whose holder may not command the robot any more."""
+    slug, why = row.robot.slug, "Its holder may not command this robot any more."
+    data = {"holder": journal.who(row.lease_user_id), "since": iso(row.lease_since)}
+    return journal.entry("lease.ended", slug, robot=slug, reason=why, data=data)
+
+
 def release(robot: Robot, user: User) -> dict[str, Any]:
     """Give one's own lease back; nothing happens when nobody holds it. Raises Problem 409 `lease_held`."""
     now = timezone.now()
     with recorder.changing([robot.pk]) as rows:
         row = rows[robot.pk]
-        if row.leased_to_another(user.pk, now):
+        if is_anothers(row, user, now):
             raise held(row, " Only its holder gives it back; it can be broken.")
-        if row.leased(now):
+        if row.leased_to_another(user.pk, now):
+            journal.record_all([_ended(row)])
+            _free(row)
+        elif row.leased(now):
             _free(row)
             journal.record("lease.released", robot.slug, robot=robot.slug)
     return state.lease_shape(row, now)

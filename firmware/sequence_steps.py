@@ -93,7 +93,11 @@ def rests_since(made: Sequence, row: RobotState, now: datetime) -> datetime | No
 
 
 def _when_done(made: Sequence, row: RobotState, done_at: datetime, now: datetime) -> End | Literal["wait", "next"]:
-    """A link that is bad for a moment is waited for, not longer."""
+    """A link that is bad for a moment is waited for, not longer. One read is not believed alone: a robot whose hardware stop was
+    just pressed may read idle at its target before it reads stopped, so a later read has to say the same (see `_taken_away`)."""
+    _, at = row.observed(MACHINE_STATE)
+    if at is not None and at <= done_at and made.step + 1 < len(made.steps):
+        return "wait"
     mode = _mode(row, now)
     if "motion" in fallback.ALLOWED[mode] or made.step + 1 == len(made.steps):
         return "next"

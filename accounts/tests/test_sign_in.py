@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import transaction
 from django.test import Client
 
 from accounts import hashing
@@ -152,6 +153,13 @@ def test_passwords_are_hashed_one_at_a_time() -> None:
     guess.join(20)
     assert told == [True] and not hasher.verify("another-password", kept)
     assert hasher.decode(kept)["parallelism"] == 1
+
+
+def test_who_holds_the_database_does_not_queue_to_hash(people: Any) -> None:
+    """A queue of sign-ins would else keep every journal row waiting, and with it every command."""
+    with hashing.TURN, transaction.atomic():
+        User.objects.create_user("nina", password="seven-otters-paint-clocks")
+    assert User.objects.get(username="nina").check_password("seven-otters-paint-clocks")
 
 
 def test_a_hash_of_more_lanes_stays_and_a_weaker_one_does_not() -> None:

@@ -162,6 +162,18 @@ def test_a_group_of_people_is_made_changed_and_ended(admin: Client, people: Any)
     assert not Group.objects.exists() and not permissions.may(User.objects.get(username="bob"), "robot.command", robot)
 
 
+def test_nobody_takes_somebody_out_of_a_group_that_has_more_than_they(deputy: Client, people: Any) -> None:
+    robot, bob = register("oht-01", "http://127.0.0.1:9"), people["bob"]
+    crew = Group.objects.create(name="crew")
+    crew.user_set.add(bob)
+    permissions.grant(robot, role=Role.objects.get(pk="engineer"), holder=crew, by=None, reason="belts")
+    answer = deputy.post(f"/admin/auth/group/{crew.pk}/change/", {"name": "crew"}, follow=True)
+    assert "Not saved." in said(answer)
+    answer = deputy.patch("/api/v1/groups/crew/", {"members": []}, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "beyond_own_rights")
+    assert permissions.may(User.objects.get(username="bob"), "robot.jog", robot)
+
+
 def test_nobody_adds_somebody_to_a_group_that_has_more_than_they(deputy: Client, people: Any) -> None:
     robot = register("oht-01", "http://127.0.0.1:9")
     crew = Group.objects.create(name="crew")
