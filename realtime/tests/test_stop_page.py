@@ -44,3 +44,16 @@ def test_a_ticket_that_is_void_costs_nothing_but_the_short_way(page: Page, conso
     page.locator('[data-stop="*"]').click()
     expect(page.locator('[data-stop-note="*"]')).to_have_text(re.compile("confirmed stopped"))
     calm(page, console)
+
+
+def test_a_press_before_the_page_is_put_together_is_not_lost(page: Page, console: Any) -> None:
+    sign_in(page, console, "viewer")
+    held: list[Any] = []
+    page.route(re.compile(r"realtime/stop(\.[0-9a-f]+)?\.js"), lambda route: held.append(route))  # it comes late
+    page.goto(f"{console.base_url}/", wait_until="commit")
+    page.locator('[data-stop="*"]').click()
+    until(lambda: page.evaluate("window.earlyStops.size") == 1 and held)
+    page.unroute_all()  # which lets it through
+    number = len(console.simulators)
+    expect(page.locator('[data-stop-note="*"]')).to_have_text(re.compile(f"{number} of {number} confirmed stopped"))
+    calm(page, console)

@@ -35,6 +35,14 @@ export class Stops {
     document.addEventListener("keydown", (event) => this.key(event), true);
     document.addEventListener("click", (event) => this.click(event), true);
     setInterval(() => this.tick(), TICK_MS);
+    queueMicrotask(() => this.catchUp());
+  }
+
+  /** What was pressed before this module was there: see early_stop.js. */
+  catchUp() {
+    document.removeEventListener("click", window.keepEarlyStop, true);
+    for (const button of window.earlyStops ?? []) this.fire(button);
+    window.earlyStops?.clear();
   }
 
   // --- the press ---------------------------------------------------------------------------------------------------
