@@ -27,7 +27,10 @@ def page(model_admin: "ModelAdmin[User]", request: HttpRequest) -> HttpResponse:
         permissions.require(request.user, "users.manage")
         try:
             table = _given(request)
-            told = user_import.bring_in(user_exchange.table_of(table), person(request), dry_run="check" in request.POST)
+            rows = user_exchange.table_of(table)
+            if not rows:
+                raise Problem(400, "invalid", "The table has a head and no rows.")
+            told = user_import.bring_in(rows, person(request), dry_run="check" in request.POST)
         except (Problem, ValidationError, csv.Error) as error:
             messages.error(request, f"Nothing was brought in. {_words(error)}")
     context = model_admin.admin_site.each_context(request) | {

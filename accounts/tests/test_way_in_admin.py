@@ -129,6 +129,7 @@ def test_a_table_is_checked_then_brought_in(admin: Client) -> None:
     [
         ({"table": "username,role\nnina,pilot\n"}, "1 row of 1 cannot be brought in"),
         ({"table": "username,wage\nnina,5\n"}, "Unknown columns: wage."),
+        ({"table": "username,role\n"}, "a head and no rows"),
         ({"table": " "}, "Paste a table, or choose a file."),
         ({"file": SimpleUploadedFile("p.csv", b"username,role\n\xff\xfe,viewer\n")}, "no text in UTF-8"),
         ({"table": f"username,role\n{'n' * 131073},viewer\n"}, "no table that can be read"),
