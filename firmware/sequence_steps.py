@@ -11,6 +11,7 @@ from firmware.models import Command, CommandStatus, RobotState, Sequence
 from firmware.moments import is_ahead
 
 RESTS_FOR = timedelta(seconds=3)
+SETTLES_FOR = timedelta(milliseconds=150)  # firmware reads idle for up to 100 ms before it reads stopped
 GOES_ON_WITHIN = timedelta(seconds=15)
 Status = Sequence.Status
 
@@ -95,12 +96,12 @@ def rests_since(made: Sequence, row: RobotState, now: datetime) -> datetime | No
 def _when_done(made: Sequence, row: RobotState, done_at: datetime, now: datetime) -> End | Literal["wait", "next"]:
     """A link that is bad for a moment is waited for, not longer. One read is not believed alone: a robot whose hardware stop was
     just pressed may read idle at its target before it reads stopped, so a later read has to say the same (see `_taken_away`)."""
-    _, at = row.observed(MACHINE_STATE)
-    if at is not None and at <= done_at and made.step + 1 < len(made.steps):
-        return "wait"
-    mode = _mode(row, now)
-    if "motion" in fallback.ALLOWED[mode] or made.step + 1 == len(made.steps):
+    if made.step + 1 == len(made.steps):
         return "next"
+    mode = _mode(row, now)
+    if "motion" in fallback.ALLOWED[mode]:
+        _, at = row.observed(MACHINE_STATE)
+        return "next" if at is None or at > done_at + SETTLES_FOR else "wait"
     if now - done_at > GOES_ON_WITHIN:
         return _failed(made, "mode_forbids", f"it is done, but the robot is {mode}")
     return "wait"

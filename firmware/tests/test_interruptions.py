@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import JournalEntry
-from firmware import interruptions, profile, spool
+from firmware import interruptions, profile, recorder, sequences, spool, threads
 from firmware.clients import client_for
 from firmware.models import Command, RobotState, Sequence
 from firmware.tests.test_sequences import ask, ended
@@ -17,6 +17,7 @@ from robotctl.tests.fixtures import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NEAR = {"name": "move", "params": {"target_m": 10.3, "speed_mps": 0.05}}
+QUICK = {"name": "move", "params": {"target_m": 10.3}}
 FAR = {"name": "move", "params": {"target_m": 40}}
 
 
@@ -56,15 +57,41 @@ def test_a_sequence_ends_with_a_hardware_stop_and_a_reset_moves_nothing(api: Any
     _, simulator = robots()
     polling()
     number = ask(api, [NEAR, {"name": "move", "params": {"target_m": 20}}]).json()["id"]
-    until(
-        lambda: simulator.truth()["position_m"] > 10.255, timeout_s=20, every_s=0.01
-    )  # within the tolerance of its target
+    near_m = 10.255  # within the tolerance of its target
+    until(lambda: simulator.truth()["position_m"] > near_m, timeout_s=20, every_s=0.01)
     simulator.press_estop()
     until(lambda: simulator.truth()["state"] == "ESTOP", timeout_s=30)
     made = ended(number)
     assert made.status == "failed" and made.code in ("interrupted", "state_forbids"), (made.code, made.detail)
     assert simulator.truth()["by_path"]["POST /api/v1/motion/segment/start"] == 1
     assert RobotState.objects.get().sequence is None
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_the_next_step_is_sent_when_a_later_read_says_so_too(pressed: bool, api: Any, robots: Any) -> None:
+    robot, simulator = robots()
+    number = ask(api, [QUICK, {"name": "move", "params": {"target_m": 20}}]).json()["id"]
+
+    client, started = client_for(robot), "POST /api/v1/motion/segment/start"
+
+    def read() -> None:
+        recorder.record([recorder.Contact.seen(robot.pk, client.read(name)) for name in client.profile.reads])
+        sequences.go_on([robot.pk])
+        assert threads.settle(10)
+
+    until(lambda: Command.objects.get().status == "confirmed")
+    until(lambda: simulator.truth()["state"] == "IDLE")
+    read()
+    assert Command.objects.get().done_at is not None, "it has arrived, as one read says"
+    read()
+    assert simulator.truth()["by_path"][started] == 1, "nor is the next moment waited for only in name"
+    if pressed:
+        simulator.press_estop()
+        until(lambda: simulator.truth()["state"] == "ESTOP")
+    time.sleep(0.2)
+    read()
+    assert simulator.truth()["by_path"][started] == (1 if pressed else 2)
+    assert not pressed or ended(number).code in ("state_forbids", "interrupted")
 
 
 def test_each_restart_of_two_in_a_row_ends_what_was_begun_between_them(api: Any, robots: Any, polling: Any) -> None:
