@@ -4,7 +4,7 @@ Rights = the person's role, on everything, plus the grants that are active now, 
 both its dates and its projection into guardian say so; anything else is no.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
@@ -236,6 +236,10 @@ def _own_perms(checker: ObjectPermissionChecker, obj: models.Model, holder: User
     return perms
 
 
+# What upper floors do about rights that have changed, once that is committed.
+when_changed: list[Callable[[], None]] = []
+
+
 def rights_added() -> None:
     """Ring for the sockets: there is something new that some may see. Nothing that anybody holds becomes void."""
     transaction.on_commit(lambda: events.publish("rights", "bell", {"user_id": None}))
@@ -246,6 +250,8 @@ def rights_changed(whose: User | Iterable[int] | None) -> None:
     must be asked again: those of one person, else all."""
     ids = [None] if whose is None else [whose.pk] if isinstance(whose, User) else sorted(set(whose))
     stop_tickets.revoke(ids)
+    for follow in when_changed:
+        transaction.on_commit(follow, robust=True)
     user_id = ids[0] if len(ids) == 1 else None
     transaction.on_commit(lambda: events.publish("rights", "bell", {"user_id": user_id}))
 

@@ -10,8 +10,8 @@ class FirmwareConfig(AppConfig):
         from django.db import transaction
         from django.db.models.signals import post_save
 
-        from accounts import people, reports
-        from firmware import drift_report, forgetting
+        from accounts import people, permissions, reports
+        from firmware import control, drift_report, forgetting
         from firmware.models import Robot, Site
         from firmware.stop_targets import targets
 
@@ -22,6 +22,7 @@ class FirmwareConfig(AppConfig):
 
         auditlog.register(Robot, exclude_fields=["sealed_credentials"])
         auditlog.register(Site)
+        permissions.when_changed.append(control.end_void)
         people.also_forget.append(forgetting.forget)
         reports.reviewed.append(drift_report.robots)
         reports.REPORTS["drift"] = drift_report.REPORT

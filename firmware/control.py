@@ -33,10 +33,29 @@ def held(row: RobotState, more: str = "") -> Problem:
 def is_anothers(row: RobotState, user: User, now: datetime) -> bool:
     """Whether somebody else keeps `user` from moving the robot. Who may not command it any more (a shift that is over, an
     account that was closed) holds nothing: two queries, only when it is leased to another."""
-    if not row.leased_to_another(user.pk, now):
-        return False
+    return row.leased_to_another(user.pk, now) and not _is_void(row)
+
+
+def _is_void(row: RobotState) -> bool:
     holder = User.objects.filter(pk=row.lease_user_id or 0, is_active=True).first()
-    return holder is not None and permissions.may(holder, "robot.command", row.robot)
+    return holder is None or not permissions.may(holder, "robot.command", row.robot)
+
+
+def end_void() -> None:
+    """Rights have changed: the leases of those who may command no more end, and everybody sees it.
+
+    A grant that runs out by itself changes nothing that is written: there `is_anothers` is what counts.
+    """
+    now = timezone.now()
+    leased = RobotState.objects.filter(lease_until__gt=now).select_related("robot__site")
+    void = [row.robot_id for row in leased if _is_void(row)]
+    if not void:
+        return
+    with recorder.changing(void) as rows:
+        ended = [row for row in rows.values() if row.leased(now) and _is_void(row)]
+        journal.record_all([_ended(row) for row in ended])
+        for row in ended:
+            _free(row)
 
 
 def take(robot: Robot, user: User) -> dict[str, Any]:

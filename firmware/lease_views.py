@@ -21,7 +21,7 @@ from robotctl.problems import Problem
 
 class Lease(APIView):
     """GET: who holds control. POST: take it, or renew one's own. DELETE: give it back. Changing it needs `robot.command`;
-    one's own is given back without."""
+    who sees the robot gives their own back without."""
 
     counts_as_activity = False  # an open page renews it by itself
 
@@ -35,9 +35,10 @@ class Lease(APIView):
 
     @extend_schema(responses=LeaseReply)
     def delete(self, request: Request, slug: str) -> Response:
-        robot = robot_or_404(request, slug)
-        if not robot.state.leased_by(signed_in(request).pk, timezone.now()):  # one's own is given back without a right
-            permissions.require(request.user, "robot.command", robot)
+        robot, user = robot_or_404(request, slug), signed_in(request)
+        within = user.limits.of(frozenset({"robot.command"}), slug)  # a token that may not command gives nothing back
+        if not (within and robot.state.leased_by(user.pk, timezone.now())):
+            permissions.require(user, "robot.command", robot)
         return self._changed(request, robot, control.release)
 
     def _changed(self, request: Request, robot: Robot, change: Callable[[Robot, User], dict[str, Any]]) -> Response:

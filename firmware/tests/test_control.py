@@ -77,6 +77,39 @@ def test_a_holder_who_may_command_no_more_keeps_nobody_from_the_wheel(
     assert ended.data["holder"] == journal.who(people["alice"].pk) and "not command" in ended.reason
 
 
+def test_control_ends_with_the_right_to_it_and_everybody_sees_that(api: Any, robots: Any, dave: User) -> None:
+    robots()
+    api("alice").post(URL)
+    api("ada").patch("/api/v1/users/dave/", {"role": "viewer"}, format="json")
+    assert api("bob").get(URL).json()["holder"] == "alice", "somebody else's rights are somebody else's"
+    seq = RobotState.objects.get().seq
+    api("ada").patch("/api/v1/users/alice/", {"role": "viewer"}, format="json")
+    assert api("bob").get(URL).json() == api("bob").get("/api/v1/robots/oht-01/state/").json()["lease"] == FREE
+    assert RobotState.objects.get().seq > seq, "open pages are told"
+    assert verbs() == ["lease.taken", "lease.ended"]
+    assert JournalEntry.objects.get(verb="lease.ended").actor_id == User.objects.get(username="ada").pk
+
+
+def test_control_ends_with_a_right_that_a_role_loses(api: Any, robots: Any, dave: User) -> None:
+    robots()
+    api("alice").post(URL)
+    api("ada").patch("/api/v1/roles/operator/", {"permissions": ["robot.jog"]}, format="json")
+    assert api("bob").get(URL).json() == FREE
+
+
+def test_a_token_that_may_not_command_gives_nothing_back(api: Any, robots: Any) -> None:
+    robots()
+    alice = api("alice")
+    alice.post(URL)
+    limited: list[dict[str, Any]] = [{"actions": ["robot.view"]}, {"robots": []}]
+    for limits in limited:
+        made = alice.post("/api/v1/auth/tokens/", {"name": "screen", **limits}, format="json").json()
+        screen = api(None)
+        screen.credentials(HTTP_AUTHORIZATION=f"Token {made['token']}")
+        assert screen.delete(URL).status_code in (403, 404)
+    assert alice.get(URL).json()["holder"] == "alice"
+
+
 def test_what_one_holds_is_given_back_without_the_right_to_command(
     api: Any, robots: Any, dave: User, people: dict[str, User]
 ) -> None:
