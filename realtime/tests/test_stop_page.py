@@ -52,8 +52,10 @@ def test_a_press_before_the_page_is_put_together_is_not_lost(page: Page, console
     page.route(re.compile(r"realtime/stop(\.[0-9a-f]+)?\.js"), lambda route: held.append(route))  # it comes late
     page.goto(f"{console.base_url}/", wait_until="commit")
     page.locator('[data-stop="*"]').click()
+    note = page.locator('[data-stop-note="*"]')
+    expect(note).to_have_text("■ NOT SENT yet · the page is still loading")
     until(lambda: page.evaluate("window.earlyStops.size") == 1 and held)
     page.unroute_all()  # which lets it through
     number = len(console.simulators)
-    expect(page.locator('[data-stop-note="*"]')).to_have_text(re.compile(f"{number} of {number} confirmed stopped"))
+    expect(note).to_have_text(re.compile(f"{number} of {number} confirmed stopped"))
     calm(page, console)

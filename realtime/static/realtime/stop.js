@@ -41,7 +41,7 @@ export class Stops {
   /** What was pressed before this module was there: see early_stop.js. */
   catchUp() {
     document.removeEventListener("click", window.keepEarlyStop, true);
-    for (const button of window.earlyStops ?? []) this.fire(button);
+    for (const [button, at] of window.earlyStops ?? []) this.fire(button, at);
     window.earlyStops?.clear();
   }
 
@@ -67,15 +67,15 @@ export class Stops {
     if (Date.now() - (this.firedAt.get(button) ?? 0) > 1_000) this.fire(button);
   }
 
-  /** @param {HTMLElement} button */
-  fire(button) {
+  /** @param {HTMLElement} button @param {number} [at] when it was pressed */
+  fire(button, at = Date.now()) {
     this.firedAt.set(button, Date.now());
-    this.press(button.dataset.stop);
+    this.press(button.dataset.stop, at);
   }
 
-  /** @param {string} name "*" or a robot */
-  press(name) {
-    const order = { name, pressedAt: Date.now(), tries: 0, trouble: "", refused: false, results: null, takenAt: 0, doneAt: null };
+  /** @param {string} name "*" or a robot @param {number} [pressedAt] */
+  press(name, pressedAt = Date.now()) {
+    const order = { name, pressedAt, tries: 0, trouble: "", refused: false, results: null, takenAt: 0, doneAt: null };
     this.orders.set(name, order);
     this.show(order);
     this.send(order);
@@ -183,7 +183,7 @@ export class Stops {
   show(order) {
     const [words_, level] = line(order, this.live?.connected ?? true);
     this.each(order.name, (note) => {
-      if (!this.notes.has(note)) this.notes.set(note, note.textContent);
+      if (!this.notes.has(note)) this.notes.set(note, note.dataset.rest ?? note.textContent);
       text(note, words_);
       note.title = order.results === null ? "" : [...order.results].map(([robot, result]) => `${robot}: ${result.detail}`).join("\n");
       for (const one of ["is-waiting", "is-critical", "is-done"]) flag(note, one, one === `is-${level}`);
