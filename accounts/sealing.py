@@ -24,7 +24,9 @@ class Sealing(threading.Thread):
     def run(self) -> None:
         while not self._ended.wait(self._every_s):
             try:
-                if seals.tail().age_s(timezone.now()) >= self._late_s:
+                tail = seals.tail()
+                # Rows that were written late say nothing of how long they wait here: they wait no longer.
+                if tail.count and (tail.oldest_at is None or tail.age_s(timezone.now()) >= self._late_s):
                     seals.seal()
             except Exception as error:  # noqa: BLE001 - a disk that is full, a key that is gone: it may come right, and this goes on
                 log.warning("journal.not_sealed", error=str(error))

@@ -57,7 +57,7 @@ def close() -> None:
     """The last thing that a process does: what it wrote does not wait for another one's next turn."""
     try:
         seal()
-    except DatabaseError as error:
+    except (DatabaseError, OSError) as error:  # OSError: a disk that is full, for its head
         log.warning("journal.not_sealed", error=str(error))
 
 
@@ -129,7 +129,7 @@ def head_findings() -> list[Finding]:
     try:
         head = json.loads(head_file().read_text())
         number, digest = int(head["number"]), str(head["digest"])
-        first_id, last_id = int(head["first_id"]), int(head["last_id"])
+        first_id, last_id = (int(head.get(name, 0)) for name in ("first_id", "last_id"))  # an older head has none
     except (ValueError, KeyError, TypeError):
         return [Finding("head_unreadable", f"{head_file()} cannot be read.")]
     found = Seal.objects.filter(number=number).values_list("digest", flat=True).first()
@@ -146,6 +146,9 @@ def head_findings() -> list[Finding]:
 
 
 def _rows(first: int, last: int) -> str:
+    """`last` 0: not known."""
+    if not last:
+        return "its rows"
     return f"row {last}" if first >= last else f"rows {first} to {last}"
 
 

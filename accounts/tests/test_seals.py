@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import json
 import threading
 import time
 from typing import Any
@@ -305,6 +306,19 @@ def test_newest_seals_that_are_gone_with_their_rows_are_named_with_them() -> Non
     assert found.kind == "head_missing"
     assert f"Seals {kept.number + 1} to {kept.number + 2} are missing" in found.words
     assert f"no seal closes rows {kept.last_id + 1} to {gone[-1]} any more" in found.words
+
+
+def test_a_head_of_an_older_version_is_read_and_written_anew() -> None:
+    recorded()
+    head = json.loads(seals.head_file().read_text())
+    seals.head_file().write_text(json.dumps({name: head[name] for name in ("number", "count", "sealed_at", "digest")}))
+    assert seals.head_findings() == []
+    gone = newest()
+    recorded()
+    assert json.loads(seals.head_file().read_text())["last_id"] == newest().last_id
+    seals.head_file().write_text(json.dumps({"number": gone.number + 9, "digest": "0" * 64}))
+    (found,) = seals.head_findings()
+    assert found.kind == "head_missing" and "its rows" in found.words
 
 
 def test_what_the_scheduled_work_leaves_open_is_closed_beside_it() -> None:
