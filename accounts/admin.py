@@ -134,8 +134,9 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     @admin.action(description="Unlock: end a lockout after failed sign-ins", permissions=["change"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         for person in queryset:
-            lockout.unlock(person)
-        self.message_user(request, "They may try again.")
+            if self._outranked(request, person, oneself=False):
+                lockout.unlock(person)
+                self.message_user(request, f"{person} may try again.")
 
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -144,11 +145,13 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
                 sessions.sign_out(person)
                 self.message_user(request, f"{person} is signed out.")
 
-    def _outranked(self, request: HttpRequest, person: User) -> bool:
+    def _outranked(self, request: HttpRequest, person: User, *, oneself: bool = True) -> bool:
         """Whether the manager holds all that the person holds; says so if not."""
         assert isinstance(request.user, User)
         try:
             giving.require_may_manage(request.user, person)
+            if not oneself:
+                giving.require_another(request.user, person)
         except Problem as problem:
             self.message_user(request, f"{person}: {problem.detail}", messages.ERROR)
             return False

@@ -30,7 +30,7 @@ def page(model_admin: "ModelAdmin[User]", request: HttpRequest) -> HttpResponse:
             rows = user_exchange.table_of(table)
             if not rows:
                 raise Problem(400, "invalid", "The table has a head and no rows.")
-            told = user_import.bring_in(rows, person(request), dry_run="check" in request.POST)
+            told = user_import.bring_in(rows, person(request), dry_run="apply" not in request.POST)
         except (Problem, ValidationError, csv.Error) as error:
             messages.error(request, f"Nothing was brought in. {_words(error)}")
     context = model_admin.admin_site.each_context(request) | {
@@ -41,7 +41,7 @@ def page(model_admin: "ModelAdmin[User]", request: HttpRequest) -> HttpResponse:
         "told": told,
         "wrong": sum(bool(row["errors"]) for row in told["rows"]) if told else 0,
         "changes": sum(row["does"] != "nothing" for row in told["rows"]) if told else 0,
-        "checked": "check" in request.POST,
+        "checked": "apply" not in request.POST,
         "table": table,
     }
     return TemplateResponse(request, "admin/accounts/user/exchange.html", context)

@@ -76,6 +76,12 @@ def require_may_manage(by: User, user: User) -> None:
     permissions.require_may_give(by, held, MANAGES)
 
 
+def require_another(by: User, user: User) -> None:
+    """Raises Problem 409 `yourself`."""
+    if user.pk == by.pk:
+        raise Problem(409, "yourself", "Your own is on the account page, where your password is asked for.")
+
+
 def require_may_take(by: User, grants: models.QuerySet[Grant]) -> None:
     """Whoever ends these holds what they give, and what their holders hold. What is one's own, or over, can be given up.
 

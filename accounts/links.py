@@ -20,6 +20,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from accounts import context, journal, passwords
 from accounts.models import User
+from robotctl.problems import Problem
 
 
 class Generator(PasswordResetTokenGenerator):
@@ -33,7 +34,9 @@ generator = Generator()
 
 
 def issue(person: User, base_url: str) -> dict[str, Any]:
-    """`{"url","expires_at","kind"}`. The journal tells that there is one, and not which."""
+    """`{"url","expires_at","kind"}`. The journal tells that there is one, and not which. Raises Problem 409 `not_active`."""
+    if not person.is_active:
+        raise Problem(409, "not_active", "This person is deactivated.")
     User.objects.filter(pk=person.pk).update(links_void=F("links_void") + 1)
     person.refresh_from_db(fields=["links_void"])
     parts = {

@@ -11,7 +11,6 @@ from accounts import giving, links, lockout, permissions, second_factor, session
 from accounts.account_serializers import Ended, PasswordLink, Reason, SessionRow, Unlock
 from accounts.account_views import listed
 from accounts.models import User
-from robotctl.problems import Problem
 
 
 class PersonUnlock(APIView):
@@ -19,7 +18,7 @@ class PersonUnlock(APIView):
 
     @extend_schema(request=Unlock, responses={200: None})
     def post(self, request: Request, username: str) -> Response:
-        person = _managed(request, username)
+        person = _outranked(request, username)
         given = Unlock(data=request.data)
         given.is_valid(raise_exception=True)
         lockout.unlock(person, address=given.validated_data.get("address", ""))
@@ -32,8 +31,6 @@ class PersonLink(APIView):
     @extend_schema(request=None, responses=PasswordLink)
     def post(self, request: Request, username: str) -> Response:
         person = _outranked(request, username)
-        if not person.is_active:
-            raise Problem(409, "not_active", "This person is deactivated.")
         return Response(links.issue(person, request.build_absolute_uri("/")))
 
 
@@ -68,14 +65,10 @@ class PersonSignOut(APIView):
 
 def _outranked(request: Request, username: str, *, oneself: bool = False) -> User:
     """Somebody else whose rights the manager holds, too. Raises Problem 403 `beyond_own_rights`, 409 `yourself`."""
-    person = _managed(request, username)
+    permissions.require(request.user, "users.manage")
+    person = get_object_or_404(User, username=username)
     assert isinstance(request.user, User)
     giving.require_may_manage(request.user, person)
-    if person.pk == request.user.pk and not oneself:
-        raise Problem(409, "yourself", "Your own is on the account page, where your password is asked for.")
+    if not oneself:
+        giving.require_another(request.user, person)
     return person
-
-
-def _managed(request: Request, username: str) -> User:
-    permissions.require(request.user, "users.manage")
-    return get_object_or_404(User, username=username)

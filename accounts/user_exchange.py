@@ -98,7 +98,8 @@ def table_of(text: str) -> list[dict[str, Any]]:
 
 
 def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
-    clean: dict[str, Any] = {name: csv_rows.uncell(value or "") for name, value in row.items() if name}
+    """Cells that a short row does not have stay as they are."""
+    clean: dict[str, Any] = {name: csv_rows.uncell(value) for name, value in row.items() if name and value is not None}
     if "groups" in clean:
         clean["groups"] = [name for name in clean["groups"].split(";") if name]
     return clean

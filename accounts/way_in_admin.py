@@ -43,9 +43,7 @@ def _do(request: HttpRequest, about: User) -> dict[str, Any] | None:
     """The link, if that was asked for: it is shown this once. Raises Problem."""
     what = request.POST.get("do", "")
     if what == "link":
-        if not about.is_active:
-            raise Problem(409, "not_active", "This person is deactivated.")
-        _require_another(request, about)
+        giving.require_another(person(request), about)
         return links.issue(about, request.build_absolute_uri("/"))
     doing: dict[str, Callable[[HttpRequest, User], str]] = {
         "sign_out": _sign_out,
@@ -64,23 +62,19 @@ def _sign_out(request: HttpRequest, about: User) -> str:
 
 
 def _unlock(request: HttpRequest, about: User) -> str:
+    giving.require_another(person(request), about)  # else an open page would try passwords for ever
     lockout.unlock(about)
     return f"{about} may try again."
 
 
 def _remove_factor(request: HttpRequest, about: User) -> str:
-    _require_another(request, about)
+    giving.require_another(person(request), about)
     reason = request.POST.get("reason", "").strip()
     if not reason:
         raise Problem(400, "invalid", "Say why: removing a second factor needs a reason.")
     if not second_factor.remove(about, reason=reason[:500]):
         raise Problem(409, "no_factor", "There is no second factor.")
     return f"{about} signs in with the password alone."
-
-
-def _require_another(request: HttpRequest, about: User) -> None:
-    if about.pk == person(request).pk:
-        raise Problem(409, "yourself", "Your own is on the account page, where your password is asked for.")
 
 
 def shown(about: User, request: HttpRequest) -> dict[str, Any]:

@@ -203,13 +203,8 @@ def lint(_: list[str]) -> NoReturn:
 
 def test(arguments: list[str]) -> NoReturn:
     """The fast tests side by side, those with a database again on PostgreSQL, then real processes and the browser."""
-    together = [
-        "-m",
-        "pytest",
-        "-n",
-        str(min(2 * (os.cpu_count() or 1), 8)),
-        *arguments,
-    ]  # they wait more than they work
+    workers = min(2 * (os.cpu_count() or 1), 8)  # they wait more than they work
+    together = ["-m", "pytest", "-n", str(workers), *arguments]
     codes = {follow("fast tests", *together, "-m", "not system and not browser")}
     if postgres_answers():
         without = [f"--ignore={path}" for path in ABOUT_NO_DATABASE]

@@ -73,7 +73,6 @@ def test_every_way_to_a_name_asks(api: Any, people: Any, settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.django_db
 @pytest.mark.parametrize("name", ["аdmin", "deleted-7", "Alice"])
 def test_the_command_line_asks_as_well(name: str, people: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
@@ -84,6 +83,7 @@ def test_the_command_line_asks_as_well(name: str, people: Any, monkeypatch: pyte
     assert User.objects.get(username="grace").role_id == "admin"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_whoever_has_such_a_name_already_keeps_it(api: Any) -> None:
     old = User.objects.create(username=f"{CYRILLIC_A}lice", role_id="guest")
     answer = api("ada").patch(f"{API}{old.username}/", {"email": "a@example.org"}, format="json")

@@ -96,7 +96,7 @@ def test_whoever_holds_less_does_nothing_about_them(deputy: Client, api: Any, pe
     assert not JournalEntry.objects.filter(verb__in=["auth.link_issued", "auth.signed_out_everywhere"]).exists()
 
 
-@pytest.mark.parametrize("what", ["link", "factor"])
+@pytest.mark.parametrize("what", ["link", "factor", "unlock"])
 def test_ones_own_is_on_the_account_page(admin: Client, people: Any, what: str) -> None:
     answer = admin.post(way(people["ada"]), {"do": what, "reason": "x"}, follow=True)
     assert "on the account page" in said(answer) and 'id="way-link"' not in said(answer)
@@ -139,6 +139,27 @@ def test_what_cannot_be_brought_in_is_said_and_changes_nothing(admin: Client, fo
     before = User.objects.count()
     assert words in said(admin.post(TABLE, {**form, "apply": ""}))
     assert User.objects.count() == before
+
+
+def test_nothing_is_brought_in_unless_it_is_asked_for(admin: Client) -> None:
+    assert "Nothing is changed yet" in said(admin.post(TABLE, {"table": "username,role\nnina,viewer\n"}))
+    assert not User.objects.filter(username="nina").exists()
+
+
+def test_cells_that_a_short_row_does_not_have_stay_as_they_are(admin: Client, people: Any) -> None:
+    User.objects.filter(pk=people["alice"].pk).update(email="alice@example.org")
+    told = said(admin.post(TABLE, {"table": "username,role,email\nalice,engineer\n", "apply": ""}))
+    assert "Brought in: 1 of 1 rows" in told
+    assert User.objects.get(username="alice").email == "alice@example.org"
+
+
+@pytest.mark.parametrize("who", ["erin", "dora"])
+def test_the_lists_unlock_asks_the_rank_too(deputy: Client, people: Any, who: str) -> None:
+    chosen = {"action": "unlock", "_selected_action": [User.objects.get(username=who).pk]}
+    deputy.post("/admin/accounts/user/", chosen, follow=True)
+    assert not JournalEntry.objects.filter(verb="auth.unlocked").exists()
+    answer = deputy.post(f"/api/v1/users/{who}/unlock/", {}, content_type="application/json")
+    assert answer.status_code == (403 if who == "erin" else 409)
 
 
 def test_a_file_is_taken_as_well(admin: Client) -> None:
