@@ -1,18 +1,14 @@
-"""Where third-party pages cannot keep our content security policy, and what they are allowed instead.
+"""Where a third-party page cannot keep our content security policy, and what it is allowed instead.
 
-The admin's theme evaluates expressions (Alpine) and, like the API's own pages, sets inline styles. Inline scripts stay forbidden
-everywhere; the operator's pages keep the whole policy.
+The admin's theme evaluates the expressions in its templates (Alpine). Inline scripts and inline styles are forbidden everywhere.
 """
 
 from collections.abc import Callable
 
-from csp.constants import UNSAFE_EVAL, UNSAFE_INLINE
+from csp.constants import UNSAFE_EVAL
 from django.http import HttpRequest, HttpResponse
 
-ALLOWED_INSTEAD: dict[str, dict[str, list[str]]] = {
-    "/admin/": {"style-src": [UNSAFE_INLINE], "script-src": [UNSAFE_EVAL]},
-    "/api/": {"style-src": [UNSAFE_INLINE]},
-}
+ALLOWED_INSTEAD: dict[str, dict[str, list[str]]] = {"/admin/": {"script-src": [UNSAFE_EVAL]}}
 
 
 class PolicyMiddleware:

@@ -7,6 +7,7 @@ from typing import Any
 import django_stubs_ext
 import structlog
 from csp.constants import NONCE, NONE, SELF
+from django.templatetags.static import static
 
 from robotctl import environment, redaction
 
@@ -230,6 +231,8 @@ UNFOLD = {
     "SITE_HEADER": "robotctl",
     "SITE_URL": "/",
     "SITE_SYMBOL": "precision_manufacturing",
+    "COLORS": lambda _request: {},  # not inline in each page: realtime/admin.css has them
+    "STYLES": [lambda _request: static("realtime/admin.css")],
 }
 
 # --- scheduled work -------------------------------------------------------------------------------------------------
