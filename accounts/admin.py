@@ -33,7 +33,7 @@ from accounts import (
 from accounts import grant_admin as grant_admin  # registers itself
 from accounts import group_admin as group_admin
 from accounts.models import JournalEntry, Role, User
-from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, shown_json
 from robotctl.problems import Problem
 
 admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed on the person's page
@@ -196,6 +196,7 @@ class JournalAdmin(ReadOnlyAdmin):
     """The newest rows, and any row by its number. To filter millions of them is what `/api/v1/journal/` is for."""
 
     view_action = "journal.view"
+    exclude, readonly_fields, shown_data = ["data"], ["shown_data"], shown_json("data")
     list_display = ["id", "at", "verb", "target", "robot", "outcome", "actor_id", "reason"]
     list_per_page = list_max_show_all = 100
     paginator = UncountedPaginator

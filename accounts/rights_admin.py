@@ -1,10 +1,13 @@
 """What every page of the admin is made of: it asks accounts.permissions, and says what is refused."""
 
+import json
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponseRedirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from accounts import permissions
@@ -66,6 +69,16 @@ class ReadOnlyAdmin(RightsAdmin):
         return False
 
     has_change_permission = has_delete_permission = has_add_permission
+
+
+def shown_json(field: str) -> Any:
+    """A readonly field that shows the JSON of `field`. The theme's own colours it with inline styles."""
+
+    @admin.display(description=field)
+    def shown(_: Any, obj: Model) -> SafeString:
+        return format_html("<pre>{}</pre>", json.dumps(getattr(obj, field), indent=2, ensure_ascii=False))
+
+    return shown
 
 
 def person(request: HttpRequest) -> User:

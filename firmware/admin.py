@@ -13,7 +13,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts import giving, journal, permissions
-from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, person
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, person, shown_json
 from firmware import belonging, profile, recorder
 from firmware.models import Command, Robot, RobotGroup, Site, StopStatus, Transition
 from firmware.probing import pages
@@ -160,6 +160,7 @@ def _delete(obj: Site | RobotGroup, request: HttpRequest) -> None:
 @admin.register(Command)
 class CommandAdmin(ReadOnlyAdmin):
     view_action = "robot.configure"
+    exclude, readonly_fields, shown_params = ["params"], ["shown_params"], shown_json("params")
     list_display = ["id", "robot", "name", "params", "status", "code", "requested_by", "created_at", "ended_at"]
     list_filter = ["status", "name", "robot"]
     list_select_related = ["robot", "requested_by"]

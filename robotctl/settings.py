@@ -233,6 +233,7 @@ UNFOLD = {
     "SITE_SYMBOL": "precision_manufacturing",
     "COLORS": lambda _request: {},  # not inline in each page: realtime/admin.css has them
     "STYLES": [lambda _request: static("realtime/admin.css")],
+    "SCRIPTS": [lambda _request: static("realtime/admin-styles.js")],
 }
 
 # --- scheduled work -------------------------------------------------------------------------------------------------

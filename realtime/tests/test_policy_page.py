@@ -17,7 +17,9 @@ def watched(page: Page) -> list[str]:
     """What this page breaks of the policy, and the errors of its scripts, as they come."""
     troubles: list[str] = []
     words = "Content Security"
-    page.on("console", lambda message: troubles.append(f"{page.url}: {message.text}") if words in message.text else None)
+    page.on(
+        "console", lambda message: troubles.append(f"{page.url}: {message.text}") if words in message.text else None
+    )
     page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
     return troubles
 
