@@ -3,7 +3,7 @@
 from typing import Any
 
 from auditlog.models import LogEntry
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -33,7 +33,7 @@ from accounts import (
 from accounts import grant_admin as grant_admin  # registers itself
 from accounts import group_admin as group_admin
 from accounts.models import JournalEntry, Role, User
-from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, shown_json
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, say_refused, shown_json
 from robotctl.problems import Problem
 
 admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed on the person's page
@@ -115,7 +115,7 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             try:
                 people.forget(user, request.user, reason="in the admin")
             except Problem as problem:
-                self.message_user(request, f"{user}: {problem.detail}", messages.ERROR)
+                say_refused(request, problem, f"{user}:")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         """One's own is changed on the account page, which asks for the old one."""
@@ -127,7 +127,7 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         try:
             changed: HttpResponse = super().user_change_password(request, id, form_url)
         except Problem as problem:
-            self.message_user(request, f"Not saved. {problem.detail}", messages.ERROR)
+            say_refused(request, problem, "Not saved.")
             return HttpResponseRedirect(request.path)
         return changed
 
@@ -153,7 +153,7 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             if not oneself:
                 giving.require_another(request.user, person)
         except Problem as problem:
-            self.message_user(request, f"{person}: {problem.detail}", messages.ERROR)
+            say_refused(request, problem, f"{person}:")
             return False
         return True
 

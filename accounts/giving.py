@@ -113,10 +113,16 @@ def give(obj: models.Model, *, role: Role, by: User, **about: Any) -> Grant:
     """`permissions.grant`, by somebody. Raises Problem 403 `beyond_own_rights`, 409 `duplicate` when it adds nothing."""
     with transaction.atomic():
         require_may_grant(by, role)
+        _one_at_a_time(about["holder"])
         if (same := _held_already(obj, role, about)) is not None:
             until = "" if same.ends_at is None else f" until {iso(same.ends_at)}"
             raise Problem(409, "duplicate", f"They hold {role} on {obj} already{until} (grant {same.pk}).")
         return permissions.grant(obj, role=role, by=by, **about)
+
+
+def _one_at_a_time(holder: models.Model) -> None:
+    """Two who give the same to the same holder at once: the second sees what the first gave. SQLite has one writer by nature."""
+    type(holder)._default_manager.select_for_update(no_key=True).get(pk=holder.pk)
 
 
 def _held_already(obj: models.Model, role: Role, about: dict[str, Any]) -> Grant | None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelect2Widget
 
-from accounts import giving
+from accounts import giving, refusals
 from accounts.models import Grant, User
 from accounts.rights_admin import RightsAdmin, person
 from robotctl.problems import Problem
@@ -41,6 +41,7 @@ class GrantForm(forms.ModelForm[Grant]):
     """What is refused is said at its field. `by` is who asks; each request has a form class of its own."""
 
     by: User
+    request: HttpRequest
     where = forms.ChoiceField(
         label="On",
         choices=targets,
@@ -61,6 +62,7 @@ class GrantForm(forms.ModelForm[Grant]):
             try:
                 giving.require_may_grant(self.by, given["role"])
             except Problem as problem:
+                refusals.note(self.request, problem)
                 self.add_error("role", str(problem.detail))
         return given
 
@@ -133,7 +135,7 @@ class GrantAdmin(RightsAdmin):
 
     def get_form(self, request: HttpRequest, obj: Grant | None = None, change: bool = False, **kwargs: Any) -> Any:
         made: Any = super().get_form(request, obj, change, **kwargs)
-        made.by = person(request)
+        made.by, made.request = person(request), request
         return made
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ from axes.handlers.database import AxesDatabaseHandler
 from axes.models import AccessAttempt
 from django.contrib.auth.signals import user_login_failed
 from django.db import connection, transaction
-from django.db.models import Max, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -29,6 +29,7 @@ FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 REMEMBERED = timedelta(days=1)
 LONGEST_GUESS = timedelta(seconds=30)  # comparing a password takes a tenth of a second
+MOST_AT_ONCE = 64  # they are compared one after the other: the last has to be over within LONGEST_GUESS
 PATIENCE_S = 60.0
 ASKS_EVERY_S = 0.03
 LOCKS = 0x10C  # PostgreSQL's advisory locks of two numbers; the journal's has one
@@ -90,14 +91,15 @@ def _room(hashed: str, address: str) -> bool:
     Guesses under way are read before failures: one that fails in between is seen twice, never not at all.
     """
     now = timezone.now()
-    under_way = Guess.objects.filter(at__gt=now - LONGEST_GUESS)
-    at_name, at_address = under_way.filter(counted=hashed).count(), under_way.filter(address=address).count()
+    name, at = Count("pk", filter=Q(counted=hashed)), Count("pk", filter=Q(address=address))
+    under_way = Guess.objects.filter(at__gt=now - LONGEST_GUESS).aggregate(name=name, address=at, all=Count("pk"))
     seen = _seen(hashed, address, now)
     waits = [until for until, _, _ in _locks(seen, now)]
     if waits:
         raise LockedOut(max(int((until - now).total_seconds()) + 1 for until in waits))
-    busy = {"user name": at_name, "address": at_address}
-    return all(busy[what] < max(1, limit - failures) for what, limit, failures, _ in seen)
+    busy = {"user name": under_way["name"], "address": under_way["address"]}
+    room = all(busy[what] < max(1, limit - failures) for what, limit, failures, _ in seen)
+    return room and under_way["all"] < MOST_AT_ONCE
 
 
 def _one_at_a_time(hashed: str, address: str) -> None:

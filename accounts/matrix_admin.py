@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 
 from accounts import matrix, permissions, role_changes, roles
 from accounts.models import Role, User
+from accounts.rights_admin import say_refused
 from robotctl.problems import Problem
 
 WORDS = {"own": "{role} has {action} itself", "no": "{role} has not {action}"}
@@ -28,7 +29,7 @@ def grid(model_admin: "ModelAdmin[Role]", request: HttpRequest) -> HttpResponse:
             role_changes.import_table(_ticked(request.POST.getlist("cell"), request.POST.getlist("shown")))
             messages.success(request, "The matrix is in force.")
         except Problem as problem:
-            messages.error(request, f"Nothing was changed. {problem.detail}")
+            say_refused(request, problem, "Nothing was changed.")
         return HttpResponseRedirect(request.path)
     context = model_admin.admin_site.each_context(request) | _shown(permissions.may(request.user, "roles.manage"))
     return TemplateResponse(request, "admin/accounts/role/matrix.html", context | {"opts": Role._meta})

@@ -22,6 +22,7 @@ from robotctl import problems
 STRANGER_WINDOW_S = 60.0
 STRANGERS_KEPT = 10_000
 MOST_TAKEN = 200  # with one refusal
+ABOUT_RIGHTS = frozenset({"beyond_own_rights", "permission_denied"})  # of giving them: of commands their own rows tell
 UNTOLD = frozenset(
     {"username", "uidb64", "token"}
 )  # parts of an address that are no business of rows that stay for ever
@@ -45,10 +46,10 @@ def handler(exc: Exception, view_context: dict[str, Any]) -> Response | None:
 
 
 def _verb(exc: Exception) -> str | None:
-    """The journal's verb for a refusal; None for what is no refusal, or is journalled where it was made (a `Problem`)."""
+    """The journal's verb for a refusal; None for what is no refusal, or is journalled where it was made (most `Problem`s)."""
     match exc:
         case problems.Problem():
-            return None
+            return "access.denied" if exc.code in ABOUT_RIGHTS else None
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             return "access.unauthenticated"
         case PermissionDenied() | exceptions.PermissionDenied():

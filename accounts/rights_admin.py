@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from accounts import permissions
+from accounts import permissions, refusals
 from accounts.models import User
 from robotctl.problems import Problem
 
@@ -44,21 +44,21 @@ class RightsAdmin(ModelAdmin):
         try:
             return super().changeform_view(request, *args, **kwargs)
         except Problem as problem:
-            self.message_user(request, f"Not saved. {problem.detail}", messages.ERROR)
+            say_refused(request, problem, "Not saved.")
             return HttpResponseRedirect(request.path)
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().delete_view(request, *args, **kwargs)
         except Problem as problem:
-            self.message_user(request, f"Not deleted. {problem.detail}", messages.ERROR)
+            say_refused(request, problem, "Not deleted.")
             return HttpResponseRedirect(request.path)
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().changelist_view(request, *args, **kwargs)
         except Problem as problem:
-            self.message_user(request, str(problem.detail), messages.ERROR)
+            say_refused(request, problem)
             return HttpResponseRedirect(request.path)
 
 
@@ -69,6 +69,12 @@ class ReadOnlyAdmin(RightsAdmin):
         return False
 
     has_change_permission = has_delete_permission = has_add_permission
+
+
+def say_refused(request: HttpRequest, problem: Problem, before: str = "") -> None:
+    """On the page and, where rights were missing, in the journal. `before`: what did not happen, or to whom."""
+    messages.error(request, f"{before} {problem.detail}".strip())
+    refusals.note(request, problem)
 
 
 def shown_json(field: str) -> Any:

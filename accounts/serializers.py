@@ -53,6 +53,8 @@ class TokenRequest(StrictSerializer):
 
     def validate_robots(self, slugs: list[str] | None) -> list[str] | None:
         """A slug that is misspelt would make a token that can do nothing, and be noticed in front of the robot."""
+        if slugs == []:
+            raise serializers.ValidationError("Name at least one robot, or leave this out: all that you may.")
         if unseen := giving.unseen(self.context["user"], slugs or []):
             raise serializers.ValidationError(f"No such robot: {', '.join(unseen[:5])}.")
         return None if slugs is None else sorted(set(slugs))

@@ -94,7 +94,13 @@ def table_of(text: str) -> list[dict[str, Any]]:
         raise serializers.ValidationError(
             {"csv": [f"Unknown columns: {', '.join(unknown)}. Known: {', '.join(COLUMNS)}."]}
         )
-    return [_from_csv(row) for row in reader]
+    rows = []
+    for row in reader:
+        if None in row:
+            words = f"Line {reader.line_num} has more cells than the head has columns: is a text that holds the separator not in quotes?"
+            raise serializers.ValidationError({"csv": [words]})
+        rows.append(_from_csv(row))
+    return rows
 
 
 def _from_csv(row: dict[str, Any]) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def bring_in(rows: list[dict[str, Any]], by: User, *, dry_run: bool) -> dict[str
     reading = _Reading(known, by)
     told = [reading.row(number, row) for number, row in enumerate(rows, 1)]
     applied = not any(one["errors"] for one in told)
+    if reading.refused:
+        about = {"count": len(reading.refused)}
+        journal.record(
+            "access.denied",
+            "users.import",
+            outcome=journal.Outcome.DENIED,
+            reason=str(reading.refused[0].detail)[:200],
+            data=about,
+        )
     if applied:
         try:
             _write(reading.plan, known, dry_run=dry_run)
@@ -99,6 +108,7 @@ class _Reading:
     def __init__(self, known: Known, by: User) -> None:
         self.known, self.by, self.plan = known, by, Plan()
         self.named: set[str] = set()
+        self.refused: list[Problem] = []
         self.member_of: dict[int, set[str]] = {}
         for pk, name in known.members:
             self.member_of.setdefault(pk, set()).add(name)
@@ -129,6 +139,7 @@ class _Reading:
             elif self._change(known, {name: wanted[name] for name in wanted if name in row}):
                 told["does"] = "change"
         except exceptions.APIException as error:
+            self.refused += [error] if isinstance(error, Problem) and error.status_code == 403 else []
             body = problems.body(error)
             told["errors"] = body.get("errors") or {"row": [body["detail"]]}
         return told

@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 
 from accounts import activity, giving, links, lockout, permissions, second_factor, sessions
 from accounts.models import User
-from accounts.rights_admin import person
+from accounts.rights_admin import person, say_refused
 from robotctl.problems import Problem
 
 
@@ -26,7 +26,7 @@ def page(model_admin: "ModelAdmin[User]", request: HttpRequest, object_id: str) 
         if request.method == "POST":
             link = _do(request, about)
     except Problem as problem:
-        messages.error(request, f"{about}: {problem.detail}")
+        say_refused(request, problem, f"{about}:")
         if request.method != "POST":
             return HttpResponseRedirect("../")
     if request.method == "POST" and link is None:

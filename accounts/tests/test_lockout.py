@@ -300,6 +300,17 @@ def test_a_guess_whose_process_died_holds_nobody_up_for_long(api: Any, monkeypat
     assert not Guess.objects.exists()
 
 
+def test_no_more_are_compared_at_once_than_are_over_before_they_are_forgotten(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [Guess(counted=f"{n:064x}", address=f"10.0.0.{n}") for n in range(lockout.MOST_AT_ONCE)]
+    Guess.objects.bulk_create(others)
+    monkeypatch.setattr(lockout, "PATIENCE_S", 0.1)
+    assert guess(api, "alice", PASSWORD).status_code == 429
+    Guess.objects.order_by("pk").first().delete()  # type: ignore[union-attr]
+    assert guess(api, "alice", PASSWORD).status_code == 200
+
+
 def test_no_transaction_is_open_while_a_password_is_compared(people: Any) -> None:
     with lockout.turn("alice"):
         assert not connection.in_atomic_block

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import permissions, role_changes, stop_tickets
-from accounts.models import ApiToken, Role, User
+from accounts.models import ApiToken, JournalEntry, Role, User
 from robotctl.tests.fixtures import PASSWORD
 from robotctl.tests.system import register
 
@@ -24,6 +24,11 @@ def clerk(people: Any) -> User:
     role_changes.save(clerks)
     User.objects.filter(username="bob").update(role=clerks)
     return User.objects.get(username="bob")
+
+
+def refused() -> list[JournalEntry]:
+    """What the record tells of somebody who reached beyond their rights."""
+    return list(JournalEntry.objects.filter(verb="access.denied", outcome="denied").order_by("id"))
 
 
 def token(api: Any, who: str, **limits: Any) -> Any:
@@ -42,6 +47,8 @@ def test_nobody_who_holds_more_is_managed(method: str, path: str, body: Any, cle
     answer = getattr(api("bob"), method)(f"{API}/users/ada/{path}", body)
     assert (answer.status_code, answer.json()["code"]) == (403, "beyond_own_rights")
     assert User.objects.get(username="ada").check_password(PASSWORD)
+    (row,) = refused()
+    assert row.reason.startswith("They hold rights that you do not have") and "ada" not in row.target
 
 
 def test_nor_in_the_admin(clerk: User, people: Any) -> None:
@@ -54,6 +61,15 @@ def test_nor_in_the_admin(clerk: User, people: Any) -> None:
     ApiToken.objects.create(ada)
     browser.post("/admin/accounts/user/", {"action": "sign_out", "_selected_action": [ada.pk]})
     assert ApiToken.objects.filter(user=ada).exists()
+    assert [row.reason[:20] for row in refused()] == ["They hold rights tha"] * 2
+
+
+def test_a_table_of_people_that_would_give_more_is_in_the_record(clerk: User, api: Any) -> None:
+    rows = [{"username": "mallory", "role": "admin"}, {"username": "ada", "role": "admin", "email": "m@example.org"}]
+    answer = api("bob").post(f"{API}/users/import/", {"users": rows, "dry_run": True})
+    assert not answer.json()["applied"]
+    (row,) = refused()
+    assert row.target == "users.import" and row.data == {"count": 2}
 
 
 def test_nobody_joins_a_group_that_holds_more(clerk: User, api: Any, people: Any) -> None:

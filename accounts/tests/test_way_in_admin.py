@@ -133,6 +133,7 @@ def test_a_table_is_checked_then_brought_in(admin: Client) -> None:
         ({"table": " "}, "Paste a table, or choose a file."),
         ({"file": SimpleUploadedFile("p.csv", b"username,role\n\xff\xfe,viewer\n")}, "no text in UTF-8"),
         ({"table": f"username,role\n{'n' * 131073},viewer\n"}, "no table that can be read"),
+        ({"table": "username,role\nnina,viewer,nina@example.org\n"}, "Line 2 has more cells than the head has columns"),
     ],
 )
 def test_what_cannot_be_brought_in_is_said_and_changes_nothing(admin: Client, form: Any, words: str) -> None:

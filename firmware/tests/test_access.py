@@ -1,5 +1,7 @@
 """Rights on a robot, a group of robots and a site: from and until, at once, and explained."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -64,6 +66,21 @@ def test_what_somebody_holds_already_is_not_given_twice(fleet: Any, api: Any) ->
     assert give(api, "robots/oht-01").status_code == 201, "for longer is something else"
     assert give(api, "robots/oht-01", "viewer").status_code == 201
     assert give(api, "robots/oht-02", until=day).status_code == 201
+
+
+def test_what_is_given_by_several_at_once_is_given_once(fleet: Any, api: Any) -> None:
+    ready = threading.Barrier(6)
+
+    def one(_: int) -> int:
+        ready.wait(10)
+        try:
+            return int(give(api, "robots/oht-01").status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as threads:
+        told = list(threads.map(one, range(6)))
+    assert sorted(told) == [201, *[409] * 5] and Grant.objects.count() == 1
 
 
 def test_a_role_on_a_group_of_robots_follows_its_members(fleet: Any, api: Any) -> None:
