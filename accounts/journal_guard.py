@@ -4,7 +4,7 @@ They let through what happens inside `maintenance()`: its transaction holds a ro
 transaction sees. The same triggers keep the index of words up to date.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from accounts.journal_models import JournalMaintenance
 from robotctl.problems import Problem
 
 TABLES = ("accounts_journalentry", "accounts_seal")
+ORIGINS = "accounts_journalorigin"  # its rows are erased with their person, and never changed
 POSTGRESQL_KINDS = ("update", "delete", "truncate")
 DEFINED = {
     "postgresql": """SELECT tgname, pg_get_triggerdef(made.oid, true) || prosrc FROM pg_trigger made
@@ -65,13 +66,20 @@ def _found(on: Any) -> dict[str, str]:
 def _expected(vendor: str) -> dict[str, str]:
     """As `_found`, of a database that is guarded."""
     if vendor == "postgresql":
-        return {f"{table}_no_{kind}": _defined(table, kind) for table in TABLES for kind in POSTGRESQL_KINDS}
-    return {made.split()[2]: made for made in SQLITE if made.startswith("CREATE TRIGGER ")}
+        kinds = [(table, kind) for table in TABLES for kind in POSTGRESQL_KINDS] + [(ORIGINS, "update")]
+        return {f"{table}_no_{kind}": _defined(table, kind) for table, kind in kinds}
+    return {made.split()[2]: made for made in [*SQLITE, *SQLITE_ORIGINS] if made.startswith("CREATE TRIGGER ")}
 
 
 def install(cursor: Any, vendor: str) -> None:
     """Called by a migration."""
     for statement in POSTGRESQL if vendor == "postgresql" else SQLITE:
+        cursor.execute(statement)
+
+
+def install_for_origins(cursor: Any, vendor: str) -> None:
+    """Called by a later migration."""
+    for statement in POSTGRESQL_ORIGINS if vendor == "postgresql" else SQLITE_ORIGINS:
         cursor.execute(statement)
 
 
@@ -88,10 +96,10 @@ def _sqlite(table: str) -> list[str]:
     ]
 
 
-def _postgresql(table: str) -> list[str]:
+def _postgresql(table: str, kinds: Iterable[str] = POSTGRESQL_KINDS) -> list[str]:
     return [
         f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $${_body(table)}$$",
-        *(_trigger(table, kind) for kind in POSTGRESQL_KINDS),
+        *(_trigger(table, kind) for kind in kinds),
     ]
 
 
@@ -114,3 +122,5 @@ def _defined(table: str, kind: str) -> str:
 
 SQLITE = [statement for table in TABLES for statement in _sqlite(table)] + journal_words.SQLITE
 POSTGRESQL = [statement for table in TABLES for statement in _postgresql(table)] + journal_words.POSTGRESQL
+SQLITE_ORIGINS = [made for made in _sqlite(ORIGINS) if "_no_delete" not in made]
+POSTGRESQL_ORIGINS = _postgresql(ORIGINS, ["update"])

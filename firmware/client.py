@@ -246,11 +246,10 @@ class RobotClient:
         unless: Unless | None = None,
     ) -> Answer:
         """The one place that touches the network."""
-        needs = self.profile.transport
+        needs, asked_at = self.profile.transport, time.monotonic()
         timeout_s = timeout_s or needs.timeout_s
         if prepared.size > needs.max_request_bytes:
             raise FirmwareError(f"The request is {prepared.size} bytes; this robot reads {needs.max_request_bytes}.")
-        asked_at = time.monotonic()
 
         def check() -> None:
             if send_by is not None and time.monotonic() > send_by:

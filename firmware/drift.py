@@ -56,15 +56,8 @@ def document(robot: Robot, reported: dict[str, Equipment]) -> dict[str, Any]:
         for name, setting in spec.settings.items():
             key, value = f"{group}.{name}", row.document.get("values", {}).get(name)
             readings[key] = equipment.reading(row, value, setting.unit, 2 * spec.fresh_s + 1, now)
-            settings[key] = {
-                "title": setting.title or name,
-                "type": setting.type,
-                "unit": setting.unit,
-                "minimum": setting.minimum,
-                "maximum": setting.maximum,
-                "choices": setting.choices,
-                "writable": bool(setting.writable and spec.write),
-            }
+            shown = {field: getattr(setting, field) for field in ("type", "unit", "minimum", "maximum", "choices")}
+            settings[key] = {"title": setting.title or name, **shown, "writable": bool(setting.writable and spec.write)}
             want = desired.get(key)
             if (
                 want is not None

@@ -46,9 +46,8 @@ def start(
             raise Problem(409, "bad_profile", str(error)) from error
         permissions.require(user, "robot.command", robot)
         checked = [_checked(spec, number, step, len(steps)) for number, step in enumerate(steps)]
-        digest = hashlib.sha256(
-            msgspec.json.encode([checked, step_within_s, reason], order="deterministic")
-        ).hexdigest()
+        asked = msgspec.json.encode([checked, step_within_s, reason], order="deterministic")
+        digest = hashlib.sha256(asked).hexdigest()
         with transaction.atomic():
             row = RobotState.objects.select_for_update(of=("self",)).select_related("robot__site").get(robot=robot)
             if (earlier := commands.same_key(Sequence, robot, user, key, digest)) is not None:

@@ -41,33 +41,10 @@ def make(asked: Asked) -> Parts:
         who,
         [(column("state", "Robot's state"), _state)],
     )
+    tables = [_stops(asked, who), resets, refused, leases, overrides, unknown, hardware]
     return {
-        "figures": [
-            figure("stops", sum(ways.values()), "Stops asked for; STOP ALL counts once for each robot"),
-            figure("confirmed", ways["confirmed"], "Read as stopped afterwards"),
-            figure(
-                "never_confirmed",
-                ways["never confirmed"] + ways[WAYS[LIFTED]],
-                "Not read as stopped: look at each",
-                if_any="warning",
-            ),
-            figure("late", late, "Recorded late: the database was away when they were pressed", if_any="warning"),
-            figure("confirmed_p50", took.half, "Half of the stops were confirmed within", "s"),
-            figure("confirmed_p95", took.most, "95 in 100 were confirmed within", "s"),
-            figure("confirmed_longest", took.longest, "The longest took", "s"),
-            figure("resets", resets["total"], "Resets that ended, one way or the other"),
-            figure("resets_refused", refused["total"], "Resets that were refused, and did nothing"),
-            figure("broken_leases", leases["total"], "Control taken from somebody"),
-            figure("overrides", overrides["total"], "Overrides: maintenance, approvals, outcomes resolved by a person"),
-            figure("unknown_outcomes", unknown["total"], "Commands with an unknown outcome", if_any="warning"),
-            figure(
-                "hardware_stops",
-                hardware["total"],
-                "Robots that went out of action without a stop of ours, or left one",
-                if_any="warning",
-            ),
-        ],
-        "tables": [_stops(asked, who), resets, refused, leases, overrides, unknown, hardware],
+        "figures": _figures(ways, late, took, {table["name"]: table["total"] for table in tables}),
+        "tables": tables,
         "charts": [
             chart(
                 "stops", "What became of stops", "stops", "bars", {"stops": [(one, ways[one]) for one in WAYS.values()]}
@@ -81,6 +58,35 @@ def make(asked: Asked) -> Parts:
             ),
         ],
     }
+
+
+def _figures(ways: dict[str, int], late: int, took: Spread, many: dict[str, int]) -> list[dict[str, Any]]:
+    """`many`: by the name of a table, how many rows there are of it."""
+    return [
+        figure("stops", sum(ways.values()), "Stops asked for; STOP ALL counts once for each robot"),
+        figure("confirmed", ways["confirmed"], "Read as stopped afterwards"),
+        figure(
+            "never_confirmed",
+            ways["never confirmed"] + ways[WAYS[LIFTED]],
+            "Not read as stopped: look at each",
+            if_any="warning",
+        ),
+        figure("late", late, "Recorded late: the database was away when they were pressed", if_any="warning"),
+        figure("confirmed_p50", took.half, "Half of the stops were confirmed within", "s"),
+        figure("confirmed_p95", took.most, "95 in 100 were confirmed within", "s"),
+        figure("confirmed_longest", took.longest, "The longest took", "s"),
+        figure("resets", many["resets"], "Resets that ended, one way or the other"),
+        figure("resets_refused", many["resets_refused"], "Resets that were refused, and did nothing"),
+        figure("broken_leases", many["leases"], "Control taken from somebody"),
+        figure("overrides", many["overrides"], "Overrides: maintenance, approvals, outcomes resolved by a person"),
+        figure("unknown_outcomes", many["unknown_outcomes"], "Commands with an unknown outcome", if_any="warning"),
+        figure(
+            "hardware_stops",
+            many["hardware_stops"],
+            "Robots that went out of action without a stop of ours, or left one",
+            if_any="warning",
+        ),
+    ]
 
 
 def _requested(asked: Asked) -> Any:

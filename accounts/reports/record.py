@@ -26,8 +26,7 @@ def make(asked: Asked) -> Parts:
     found = _found(checks)
     triggers = journal_guard.missing()
     seals = Seal.objects.filter(sealed_at__gte=asked.begins, sealed_at__lt=asked.until)
-    tail = JournalEntry.objects.filter(pk__gt=Seal.objects.aggregate(last=Max("last_id"))["last"] or 0)
-    unsealed = tail.aggregate(many=Count("pk"), oldest=Min("at"))
+    unsealed = _unsealed()
     return {
         "figures": [
             figure("rows", rows["many"], "Rows written in the period"),
@@ -57,6 +56,11 @@ def make(asked: Asked) -> Parts:
         ],
         "charts": [chart("days", "Rows each day (UTC)", "rows", "line", {"rows": list(by_day_rows(asked))})],
     }
+
+
+def _unsealed() -> dict[str, Any]:
+    tail = JournalEntry.objects.filter(pk__gt=Seal.objects.aggregate(last=Max("last_id"))["last"] or 0)
+    return tail.aggregate(many=Count("pk"), oldest=Min("at"))
 
 
 def by_day_rows(asked: Asked) -> list[tuple[str, int]]:

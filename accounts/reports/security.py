@@ -6,7 +6,7 @@ from django.db.models import Sum
 
 from accounts.models import JournalEntry, JournalOrigin
 from accounts.reports import Asked, Parts
-from accounts.reports.rows import COUNT, by_day, counts, journal_page, listing, names, within
+from accounts.reports.rows import COUNT, Cell, Rows, by_day, counts, journal_page, listing, names, within
 from accounts.reports.shapes import chart, column, figure, table
 
 FAILED, LOCKED = "auth.sign_in_failed", "auth.locked_out"
@@ -44,23 +44,7 @@ def make(asked: Asked) -> Parts:
     locked = within(asked, LOCKED).count()  # its count tells the failures before it
     privileges = within(asked, *PRIVILEGES)
     refused = within(asked, *ACCESS, *ORDERS)
-    changes = listing(
-        "privileges",
-        "Changes of rights and credentials",
-        privileges,
-        who,
-        [
-            (column("about", "Whom or what"), lambda row: _about(row, who)),
-            (column("change", "Before → after"), _change),
-        ],
-    )
-    listed = listing(
-        "refusals",
-        "Refusals, one by one",
-        refused,
-        who,
-        [(column("target"), lambda row: row.target), (column("code"), lambda row: row.data.get("code") or "")],
-    )
+    changes, listed = _changes(privileges, who), _refusals(refused, who)
     return {
         "figures": [
             figure("sign_in_failures", found.get(FAILED, 0), "Failed sign-ins"),
@@ -85,6 +69,22 @@ def make(asked: Asked) -> Parts:
             )
         ],
     }
+
+
+def _changes(rows: Rows, who: Any) -> dict[str, Any]:
+    cells: list[Cell] = [
+        (column("about", "Whom or what"), lambda row: _about(row, who)),
+        (column("change", "Before → after"), _change),
+    ]
+    return listing("privileges", "Changes of rights and credentials", rows, who, cells)
+
+
+def _refusals(rows: Rows, who: Any) -> dict[str, Any]:
+    cells: list[Cell] = [
+        (column("target"), lambda row: row.target),
+        (column("code"), lambda row: row.data.get("code") or ""),
+    ]
+    return listing("refusals", "Refusals, one by one", rows, who, cells)
 
 
 def _refused(asked: Asked, found: dict[str, int]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Somebody who holds the database itself, and covers their traces: the triggers are back when they have gone."""
 
+import io
 import sqlite3
 from typing import Any
 
+from django.core.management import call_command
 from django.db import connection
 
 from accounts import seals
@@ -62,3 +64,13 @@ def newest() -> Seal:
     found = Seal.objects.first()
     assert found is not None
     return found
+
+
+def verified() -> tuple[int, str]:
+    """`manage.py verify_journal`: exit code and what it prints."""
+    out = io.StringIO()
+    try:
+        call_command("verify_journal", stdout=out)
+    except SystemExit as end:
+        return int(str(end.code)), out.getvalue()
+    return 0, out.getvalue()

@@ -25,6 +25,7 @@ Problems = Iterator[tuple[str, str]]
 def problems(profile: Profile) -> Problems:
     """All that is wrong with `profile`, in the order of the file's parts."""
     yield from _expression_problems(profile)
+    yield from _patterns_problems(profile)
     yield from sense_problems(profile)
     yield from path_problems(profile)
     yield from idle_problems(profile)
@@ -77,6 +78,10 @@ def _expression_problems(profile: Profile) -> Problems:
             yield key, f"not a JMESPath expression: {_path_words(path, error)}"
         if reason := function_problem(path):
             yield key, reason
+
+
+def _patterns_problems(profile: Profile) -> Problems:
+    """Every regular expression of the file."""
     asked: dict[str, Ask] = {f"reads.{name}": read for name, read in profile.reads.items()} | fetches(profile)
     for key, ask in asked.items():
         if ask.pattern is not None:
