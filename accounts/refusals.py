@@ -7,7 +7,9 @@ from collections.abc import Hashable, Iterable
 from itertools import islice
 from typing import Any, NamedTuple, Unpack
 
+import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
+from django.db import DatabaseError, connections
 from django.http import HttpRequest
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -19,6 +21,7 @@ from accounts.models import JournalEntry, User
 from accounts.permissions import Hidden
 from robotctl import problems
 
+log = structlog.get_logger("robotctl.journal")
 STRANGER_WINDOW_S = 60.0
 STRANGERS_KEPT = 10_000
 MOST_TAKEN = 200  # with one refusal
@@ -118,16 +121,20 @@ class Counted(NamedTuple):
 
 class Strangers:
     """What may come in floods gets one row a minute for each `key`, with the count since the last. None is left out: the rest is
-    written with the first refusal, of whatever kind, after its minute, or when the process ends."""
+    written when its minute is over, or when the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._reminder: threading.Timer | None = None
         self._seen: dict[Hashable, Counted] = {}  # in the order of `written_at`
 
     def forget(self) -> None:
         """Begin anew."""
         with self._lock:
             self._seen.clear()
+            if self._reminder is not None:
+                self._reminder.cancel()
+            self._reminder = None
 
     def tell(self, key: Hashable, verb: str, target: str = "", **about: Unpack[journal.About]) -> None:
         """Count one refusal, and write what is due."""
@@ -139,6 +146,7 @@ class Strangers:
             since = before.since + 1 if before else 1
             if before is not None and now - before.written_at < STRANGER_WINDOW_S:
                 self._seen[key] = Counted(before.written_at, since, verb, target, about)
+                self._remind()
             else:
                 due[key] = Counted(now, since, verb, target, about)
                 self._seen[key] = Counted(now, 0, verb, target, about)
@@ -150,6 +158,29 @@ class Strangers:
             left = list(self._seen.values())
             self._seen.clear()
         _write(left)
+
+    def _remind(self) -> None:
+        """A flood that ends leaves a count: it is written in time, also when nothing is refused any more."""
+        if self._reminder is None:
+            self._reminder = threading.Timer(STRANGER_WINDOW_S, self._write_due)
+            self._reminder.daemon = True
+            self._reminder.start()
+
+    def _write_due(self) -> None:
+        with self._lock:
+            self._reminder = None
+            due = self._take(time.monotonic())
+        try:
+            _write(due.values())
+        except DatabaseError as error:
+            log.warning("refusals.not_recorded", error=str(error))
+            with self._lock:  # to be written with what comes
+                self._seen |= {key: one for key, one in due.items() if key not in self._seen}
+        finally:
+            connections.close_all()
+        with self._lock:
+            if any(one.since for one in self._seen.values()):
+                self._remind()
 
     def _take(self, now: float) -> dict[Hashable, Counted]:
         """Those whose minute is over, and the oldest where there are too many: they are remembered no longer."""

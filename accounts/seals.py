@@ -4,9 +4,8 @@ A seal makes no row of its own: that row would need a seal, and so on for ever. 
 """
 
 import base64
+import fcntl
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -158,10 +157,16 @@ def accept_head() -> None:
 
 
 def _write_head(made: form.Seal) -> None:
-    """A head that the database does not have any more is evidence: it stays."""
-    if head_findings():
-        return
-    descriptor, fresh = tempfile.mkstemp(dir=settings.ENV.var)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({name: made[name] for name in HEAD}, file)
-    Path(fresh).replace(head_file())
+    """A head that the database does not have any more is evidence: it stays. Of two that seal at once the newer one stays."""
+    with (settings.ENV.var / "journal-head.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if head_findings() or _head_number() >= made["number"]:
+            return
+        fresh = head_file().with_suffix(".fresh")
+        fresh.write_text(json.dumps({name: made[name] for name in HEAD}))
+        fresh.replace(head_file())
+
+
+def _head_number() -> int:
+    """Of a head that can be read; 0 when there is none."""
+    return int(json.loads(head_file().read_text())["number"]) if head_file().exists() else 0

@@ -8,7 +8,7 @@ from django.urls import resolve
 
 from accounts import lifecycle, lockout, refusals
 from accounts.models import JournalEntry, User
-from robotctl.tests.fixtures import PASSWORD
+from robotctl.tests.fixtures import PASSWORD, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FAILED = "auth.sign_in_failed"
@@ -90,3 +90,12 @@ def test_the_secret_in_an_address_is_not_told() -> None:
     request = RequestFactory().get("/account/link/MQ/abc-123/")
     request.resolver_match = resolve(request.path)
     assert refusals._path(request) == ("/account/link/…/…/", None)
+
+
+def test_a_flood_that_ends_is_told_whole_without_another_refusal(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "STRANGER_WINDOW_S", 0.3)
+    for _ in range(5):
+        api(None).get("/api/v1/robots/")
+    told = JournalEntry.objects.filter(verb="access.unauthenticated")
+    until(lambda: sum(row.data["count"] for row in told.all()) == 5)
+    assert told.count() <= 3

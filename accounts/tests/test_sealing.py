@@ -61,6 +61,16 @@ def test_a_head_of_an_older_version_is_read_and_written_anew() -> None:
     assert found.kind == "head_missing" and "its rows" in found.words
 
 
+def test_of_two_that_seal_at_once_the_newer_head_stays() -> None:
+    recorded()
+    earlier = seals.head_file().read_text()
+    recorded()
+    kept = seals.head_file().read_text()
+    assert json.loads(earlier)["number"] < json.loads(kept)["number"]
+    seals._write_head(json.loads(earlier))
+    assert seals.head_file().read_text() == kept
+
+
 def test_what_the_scheduled_work_leaves_open_is_closed_beside_it() -> None:
     before = newest().number
     journal.record("test.done")
