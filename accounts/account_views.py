@@ -50,10 +50,12 @@ class Password(APIView):
             validate_password(new, user)
         except ValidationError as error:
             raise serializers.ValidationError({"new_password": error.messages}) from error
-        if isinstance(request.auth, ApiToken):
-            passwords.change(user, new, keep_token=request.auth.digest)
-        else:
-            passwords.change(user, new, request=request._request)
+        with transaction.atomic():
+            sign_in.still(user)  # it may have been set by somebody else while the old one was compared
+            if isinstance(request.auth, ApiToken):
+                passwords.change(user, new, keep_token=request.auth.digest)
+            else:
+                passwords.change(user, new, request=request._request)
         return Response({"detail": "Password changed. You are signed out everywhere else."})
 
 

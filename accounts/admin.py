@@ -9,7 +9,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.views.generic import RedirectView
@@ -33,7 +33,7 @@ from accounts import (
 from accounts import grant_admin as grant_admin  # registers itself
 from accounts import group_admin as group_admin
 from accounts.models import JournalEntry, Role, User
-from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, say_refused, shown_json
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, as_changed, person, say_refused, shown_json
 from robotctl.problems import Problem
 
 admin.site.unregister(TOTPDevice)  # secrets; set up on the account page, removed on the person's page
@@ -57,11 +57,14 @@ admin.site.password_change = RedirectView.as_view(url="/account/")  # type: igno
 class OthersPasswordForm(AdminPasswordChangeForm):
     """An administrator sets somebody's password: it ends what that person is signed in with, and must be changed."""
 
+    user: User
+
     def save(self, commit: bool = True) -> User:
         with role_changes.changing():  # it may be the last administrator who is left without one
-            person: User = super().save(commit)
-            passwords.laid_down(person)
-        return person
+            self.user = people.locked(self.user)
+            about: User = super().save(commit)
+            passwords.laid_down(about)
+        return about
 
 
 @admin.register(User)
@@ -89,19 +92,22 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         return False  # people are forgotten, by the action below: their record stays
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        assert isinstance(request.user, User)
-        before = User.objects.filter(pk=obj.pk).first()
-        if before is None and obj.has_usable_password():
-            obj.must_change_password = True  # it is known to two
+        by = person(request)
         with role_changes.changing():
-            if before is not None:
-                giving.require_may_manage(request.user, before)
-                people.require_not_forgotten(before)
-            giving.require_may_manage(request.user, obj)
-            if before is not None and obj.pk == request.user.pk and not obj.is_active:
+            was_active = True
+            if change:
+                now = people.locked(obj)
+                giving.require_may_manage(by, now)
+                people.require_not_forgotten(now)
+                was_active = now.is_active
+                obj = as_changed(obj, now, form)
+            elif obj.has_usable_password():
+                obj.must_change_password = True  # it is known to two
+            giving.require_may_manage(by, obj)
+            if obj.pk == by.pk and not obj.is_active:
                 raise Problem(409, "yourself", "You cannot deactivate yourself; somebody else must.")
             super().save_model(request, obj, form, change)
-            people.settle(obj, was_active=before is None or before.is_active)
+            people.settle(obj, was_active=was_active)
 
     actions = ["unlock", "sign_out", "forget"]
     actions_detail, actions_list = ["way_in"], ["exchange"]
@@ -121,8 +127,10 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         """One's own is changed on the account page, which asks for the old one."""
         if str(request.user.pk) == id:
             return HttpResponseRedirect("/account/")
-        person = User.objects.filter(pk=id).first()
-        if person is not None and not self._outranked(request, person):
+        about = self.get_object(request, id)
+        if about is None:
+            raise Http404
+        if not self._outranked(request, about):
             return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
         try:
             changed: HttpResponse = super().user_change_password(request, id, form_url)
@@ -133,27 +141,27 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Unlock: end a lockout after failed sign-ins", permissions=["change"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for person in queryset:
-            if self._outranked(request, person, oneself=False):
-                lockout.unlock(person)
-                self.message_user(request, f"{person} may try again.")
+        for about in queryset:
+            if self._outranked(request, about, oneself=False):
+                lockout.unlock(about)
+                self.message_user(request, f"{about} may try again.")
 
     @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for person in queryset:
-            if self._outranked(request, person):
-                sessions.sign_out(person)
-                self.message_user(request, f"{person} is signed out.")
+        for about in queryset:
+            if self._outranked(request, about):
+                sessions.sign_out(about)
+                self.message_user(request, f"{about} is signed out.")
 
-    def _outranked(self, request: HttpRequest, person: User, *, oneself: bool = True) -> bool:
-        """Whether the manager holds all that the person holds; says so if not."""
+    def _outranked(self, request: HttpRequest, about: User, *, oneself: bool = True) -> bool:
+        """Whether the manager holds all that they hold; says so if not."""
         assert isinstance(request.user, User)
         try:
-            giving.require_may_manage(request.user, person)
+            giving.require_may_manage(request.user, about)
             if not oneself:
-                giving.require_another(request.user, person)
+                giving.require_another(request.user, about)
         except Problem as problem:
-            say_refused(request, problem, f"{person}:")
+            say_refused(request, problem, f"{about}:")
             return False
         return True
 
@@ -162,6 +170,7 @@ class UserAdmin(RightsAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 class RoleAdmin(RightsAdmin):
     view_action, change_action = "users.view", "roles.manage"
     list_display = ["name", "title", "parent", "mfa_required"]
+    fields = ["name", "title", "parent", "mfa_required"]  # its rights are ticked in the matrix
     actions_list = ["matrix"]
     matrix = action(description="Matrix", url_path="matrix", permissions=["view"])(matrix_admin.grid)
 
@@ -173,7 +182,13 @@ class RoleAdmin(RightsAdmin):
         return not built_in and super().has_delete_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Role, form: Any, change: bool) -> None:
-        role_changes.save(obj)
+        with role_changes.changing():
+            role_changes.save(as_changed(obj, Role.objects.get(pk=obj.pk), form) if change else obj)
+
+    def response_add(self, request: HttpRequest, obj: Role, post_url_continue: str | None = None) -> HttpResponse:
+        """A new role may do what its parent may; what more is ticked next."""
+        super().response_add(request, obj, post_url_continue)
+        return HttpResponseRedirect(reverse("admin:accounts_role_matrix"))
 
     def delete_model(self, request: HttpRequest, obj: Role) -> None:
         role_changes.delete(obj)

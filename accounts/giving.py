@@ -50,6 +50,17 @@ def rows(model: type[models.Model]) -> models.QuerySet[models.Model]:
     return model._default_manager.filter(**getattr(model, "GRANTED_WHILE", {}))
 
 
+def seen(user: User, model: type[models.Model]) -> models.QuerySet[models.Model]:
+    """The rows of `model` on which `user` may give rights, or bring things into: of which nothing is hidden from them."""
+    found = rows(model)
+    for inner in apps.get_models():
+        field = getattr(inner, "GRANTED_THROUGH", {}).get(model._meta.label_lower)
+        if field is not None:
+            hidden = rows(inner).exclude(pk__in=permissions.visible(user, rows(inner)).values("pk"))
+            found = found.exclude(pk__in=hidden.exclude(**{field: None}).values(field))
+    return permissions.visible(user, found) if hasattr(model, "GRANTED_THROUGH") else found
+
+
 def unseen(user: User, slugs: Iterable[str]) -> list[str]:
     """Which of these slugs are of nothing that this person sees: what is hidden from them is as if it was not there."""
     left = set(slugs)
@@ -102,7 +113,9 @@ def require_may_move(by: User, *, left: list[Any], joined: list[Any]) -> None:
     if not taken.exists() and not given.exists():
         return
     if not permissions.may(by, "users.manage"):
-        where = " and ".join(str(obj) for obj in [*left, *joined])
+        where = " and ".join(
+            str(obj) for obj in [*left, *joined] if Grant.objects.on(obj).open(timezone.now()).exists()
+        )
         words = f"Rights are granted on {where}: who may what would change, and that needs users.manage."
         raise Problem(403, "permission_denied", words)
     permissions.require_may_give(by, promised(given))

@@ -27,12 +27,12 @@ LABELS = {
 }
 
 
-def targets() -> list[tuple[str, list[tuple[str, str]]]]:
-    """What rights can be granted on, by kind: [(kind, [("content type:key", name)])]."""
+def targets(by: User) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What `by` sees of what rights can be granted on, by kind: [(kind, [("content type:key", name)])]."""
     found = [("", [("", "Select value")])]
     for model in giving.grantable():
         kind = ContentType.objects.get_for_model(model)
-        named = [(f"{kind.pk}:{row.pk}", str(row)) for row in giving.rows(model)]
+        named = [(f"{kind.pk}:{row.pk}", str(row)) for row in giving.seen(by, model)]
         found.append((str(model._meta.verbose_name_plural).capitalize(), named))
     return found
 
@@ -44,7 +44,6 @@ class GrantForm(forms.ModelForm[Grant]):
     request: HttpRequest
     where = forms.ChoiceField(
         label="On",
-        choices=targets,
         widget=UnfoldAdminSelect2Widget,
         help_text="One robot, or all of a group or a site.",
     )
@@ -53,8 +52,18 @@ class GrantForm(forms.ModelForm[Grant]):
         model = Grant
         fields = ["user", "group", "role", "starts_at", "ends_at", "reason"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "where" in self.fields:
+            self.fields["where"].choices = targets(self.by)  # type: ignore[attr-defined]
+        self.odd = False
+        if not is_number(self.data.get("user") or "0"):  # the widget would look for it while it is drawn
+            self.data, self.odd = {**self.data.dict(), "user": ""}, True  # type: ignore[attr-defined]
+
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
+        if self.odd:
+            self.add_error("user", "Choose somebody from the list.")
         kind, _, key = given.get("where", "").partition(":")
         if kind:
             self.instance.content_type, self.instance.object_id = ContentType.objects.get_for_id(int(kind)), key
@@ -65,6 +74,11 @@ class GrantForm(forms.ModelForm[Grant]):
                 refusals.note(self.request, problem)
                 self.add_error("role", str(problem.detail))
         return given
+
+
+def is_number(text: str) -> bool:
+    """Whether it can be the number of a row."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -95,7 +109,7 @@ class HolderFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Grant]) -> QuerySet[Grant]:
         kind, _, key = (self.value() or "").partition(":")
-        return queryset.filter(**{kind: key}) if kind in ("user", "group") and key.isdigit() else queryset
+        return queryset.filter(**{kind: key}) if kind in ("user", "group") and is_number(key) else queryset
 
 
 def _state(model_admin: Any, given: Grant) -> str:
@@ -123,6 +137,10 @@ class GrantAdmin(RightsAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Grant]:
         grants: QuerySet[Grant] = super().get_queryset(request)
+        for model in giving.grantable():
+            hidden = giving.rows(model).exclude(pk__in=giving.seen(person(request), model).values("pk"))
+            keys = [str(pk) for pk in hidden.values_list("pk", flat=True)]
+            grants = grants.exclude(content_type=ContentType.objects.get_for_model(model), object_id__in=keys)
         return grants.prefetch_related("target")
 
     def get_fields(self, request: HttpRequest, obj: Grant | None = None) -> list[str]:

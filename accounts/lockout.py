@@ -126,12 +126,19 @@ def forget(name: str) -> int:
 
 
 def unlock(user: User, *, address: str = "") -> None:
-    """An administrator lets `user`, and with `address` everybody there, try again at once."""
+    """An administrator lets `user`, and with `address` everybody there, try again at once. The caller asks about them all."""
     with transaction.atomic():
-        count = forget(user.username)
-        if address:
-            count += _delete(ip_address=address)
-        journal.record("auth.unlocked", person=user, data={"count": count})
+        others = [journal.who(one) for one in guessed_at(address) if one != user] if address else []
+        count = forget(user.username) + (_delete(ip_address=address) if address else 0)
+        journal.record(
+            "auth.unlocked", person=user, data={"count": count, "others": others} if address else {"count": count}
+        )
+
+
+def guessed_at(address: str) -> list[User]:
+    """Whose names were guessed at from there: their count goes, too, when the address is forgiven."""
+    hashed = set(AccessAttempt.objects.filter(ip_address=address).values_list("username", flat=True))
+    return [user for user in User.objects.all() if counted(user.username) in hashed] if hashed else []
 
 
 def counted(name: str) -> str:

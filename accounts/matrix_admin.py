@@ -26,7 +26,8 @@ def grid(model_admin: "ModelAdmin[Role]", request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         permissions.require(request.user, "roles.manage")
         try:
-            role_changes.import_table(_ticked(request.POST.getlist("cell"), request.POST.getlist("shown")))
+            with role_changes.changing():  # the roles are read, and changed, while nobody else does
+                role_changes.import_table(_ticked(request.POST.getlist("cell"), request.POST.getlist("shown")))
             messages.success(request, "The matrix is in force.")
         except Problem as problem:
             say_refused(request, problem, "Nothing was changed.")

@@ -35,7 +35,9 @@ class Role(models.Model):
     title = models.CharField(max_length=80)
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     permissions = models.JSONField(default=list, blank=True, help_text="Own permissions; the parent's are inherited.")
-    mfa_required = models.BooleanField(default=False, help_text="Who has this role signs in with a second factor.")
+    mfa_required = models.BooleanField(
+        "asks for a second factor", default=False, help_text="Who has this role signs in with a second factor."
+    )
     asks_factor = models.BooleanField(default=False, editable=False, help_text="It requires one, or inherits that.")
 
     class Meta:

@@ -24,6 +24,15 @@ def check(name: str, others: Iterable[str]) -> None:
     check_against(name, {form for other in others for form in forms(other)})
 
 
+def checked_for_address(name: str) -> str:
+    """A name that an address holds as its last part but one. Raises ValidationError."""
+    if "/" in name or name.strip(".") == "" or name.casefold() in RESERVED:
+        raise ValidationError(
+            "This name cannot stand in an address: take one without a slash, and not system, export or import."
+        )
+    return name
+
+
 def forms(name: str) -> set[tuple[str, str]]:
     """What nobody else's name may share."""
     return {("folded", fold(name)), ("drawn", skeleton(name))}

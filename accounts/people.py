@@ -48,9 +48,15 @@ def register(*, username: str, password: str, email: str, role: str) -> User:
     return user
 
 
+def locked(user: User) -> User:
+    """The row as it is now, nobody else's until the transaction ends: what was read before may have been taken away since."""
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
 def change(user: User, by: User, wanted: dict[str, Any]) -> User:
     """Change a person: role, is_active, groups, details. Raises Problem 400, 403, 409 `last_admin`, `yourself`."""
     with role_changes.changing():
+        user = locked(user)
         giving.require_may_manage(by, user)
         require_another(by, user, wanted)
         require_not_forgotten(user)
@@ -96,13 +102,17 @@ def is_forgotten(user: User) -> bool:
     return user.username.startswith(names.FORGOTTEN)
 
 
-def change_details(user: User, wanted: dict[str, Any]) -> User:
-    """A person's own name and address, by themselves."""
+def change_details(user: User, by: User, wanted: dict[str, Any]) -> User:
+    """A person's own name and address, by themselves or by whoever manages them. Raises Problem 400, 403, 409 `forgotten`."""
     with transaction.atomic():
+        user = locked(user)
+        if user.pk != by.pk:
+            giving.require_may_manage(by, user)
+        require_not_forgotten(user)
         for name in DETAILS:
             setattr(user, name, wanted.get(name, getattr(user, name)))
         _checked(user)
-        user.save()
+        user.save(update_fields=DETAILS)
     return user
 
 
@@ -120,6 +130,7 @@ def forget(user: User, by: User, *, reason: str) -> None:
     if by.pk == user.pk:
         raise Problem(409, "yourself", "You cannot delete yourself; somebody else must.")
     with role_changes.changing():
+        user = locked(user)
         giving.require_may_manage(by, user)
         old, new = user.username, f"{names.FORGOTTEN}{user.pk}"
         for given in Grant.objects.filter(user=user):

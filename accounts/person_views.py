@@ -14,14 +14,17 @@ from accounts.models import User
 
 
 class PersonUnlock(APIView):
-    """End a lockout: `{address?}`."""
+    """End a lockout: `{address?}`. With an address the counts of all who were guessed at from there end, so all are asked about."""
 
     @extend_schema(request=Unlock, responses={200: None})
     def post(self, request: Request, username: str) -> Response:
         person = _outranked(request, username)
         given = Unlock(data=request.data)
         given.is_valid(raise_exception=True)
-        lockout.unlock(person, address=given.validated_data.get("address", ""))
+        address = given.validated_data.get("address", "")
+        for other in lockout.guessed_at(address) if address else ():
+            _require_outranked(request, other)
+        lockout.unlock(person, address=address)
         return Response({"detail": f"{person.username} may try again."})
 
 
@@ -67,8 +70,12 @@ def _outranked(request: Request, username: str, *, oneself: bool = False) -> Use
     """Somebody else whose rights the manager holds, too. Raises Problem 403 `beyond_own_rights`, 409 `yourself`."""
     permissions.require(request.user, "users.manage")
     person = get_object_or_404(User, username=username)
+    _require_outranked(request, person, oneself=oneself)
+    return person
+
+
+def _require_outranked(request: Request, person: User, *, oneself: bool = False) -> None:
     assert isinstance(request.user, User)
     giving.require_may_manage(request.user, person)
     if not oneself:
         giving.require_another(request.user, person)
-    return person

@@ -1,7 +1,7 @@
 """What every page of the admin is made of: it asks accounts.permissions, and says what is refused."""
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.db.models import Model
@@ -13,6 +13,8 @@ from unfold.admin import ModelAdmin
 from accounts import permissions, refusals
 from accounts.models import User
 from robotctl.problems import Problem
+
+M = TypeVar("M", bound=Model)
 
 
 class RightsAdmin(ModelAdmin):
@@ -69,6 +71,14 @@ class ReadOnlyAdmin(RightsAdmin):
         return False
 
     has_change_permission = has_delete_permission = has_add_permission
+
+
+def as_changed(obj: M, now: M, form: Any) -> M:
+    """`now`, read under a lock, with what was changed on the form: what somebody else has changed meanwhile stays."""
+    for field in obj._meta.concrete_fields:
+        if field.name in form.changed_data:
+            setattr(now, field.attname, getattr(obj, field.attname))
+    return now
 
 
 def say_refused(request: HttpRequest, problem: Problem, before: str = "") -> None:

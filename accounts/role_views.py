@@ -162,15 +162,16 @@ class Validation(RoleView):
 
 @role_changes.changing()
 def _changed(role: Role, wanted: dict[str, Any]) -> dict[str, Any]:
-    if not role._state.adding:
-        role.refresh_from_db()
-    for name in ("title", "permissions", "mfa_required"):
-        setattr(role, name, wanted.get(name, getattr(role, name)))
-    if "parent" in wanted:
-        if wanted["parent"] is not None and not Role.objects.filter(pk=wanted["parent"]).exists():
-            raise serializers.ValidationError({"parent": [f"There is no role {wanted['parent']!r}."]})
-        role.parent_id = wanted["parent"]
-    return matrix.shape(role_changes.save(role), Role.table())
+    with role_changes.changing():
+        if not role._state.adding:
+            role.refresh_from_db()  # what somebody else has changed meanwhile stays
+        for name in ("title", "permissions", "mfa_required"):
+            setattr(role, name, wanted.get(name, getattr(role, name)))
+        if "parent" in wanted:
+            if wanted["parent"] is not None and not Role.objects.filter(pk=wanted["parent"]).exists():
+                raise serializers.ValidationError({"parent": [f"There is no role {wanted['parent']!r}."]})
+            role.parent_id = wanted["parent"]
+        return matrix.shape(role_changes.save(role), Role.table())
 
 
 def _permissions(role: Role) -> dict[str, list[str]]:

@@ -79,20 +79,21 @@ def end(rows: QuerySet[SignIn]) -> int:
 def end_all(user: User, *, keep_session: str = "", keep_token: str = "") -> dict[str, int]:
     """End everything that `user` is signed in with, but what is kept; open sockets close at once. `{"sessions", "tokens"}`"""
     with transaction.atomic():
+        # First: who is signing in at this moment holds this row, and is waited for; see sign_in.still.
+        User.objects.filter(pk=user.pk).update(links_void=F("links_void") + 1)
         ended = {
             "sessions": end(SignIn.objects.filter(user=user).exclude(session_key=keep_session or None)),
             "tokens": ApiToken.objects.filter(user=user).exclude(digest=keep_token).delete()[0],
         }
-        User.objects.filter(pk=user.pk).update(links_void=F("links_void") + 1)
         permissions.rights_changed(user)
     return ended
 
 
 def end_all_of(user_ids: set[int]) -> None:
     """`end_all` for many at once. The caller rings (permissions.rights_changed)."""
+    User.objects.filter(pk__in=user_ids).update(links_void=F("links_void") + 1)
     end(SignIn.objects.filter(user__in=user_ids))
     ApiToken.objects.filter(user__in=user_ids).delete()
-    User.objects.filter(pk__in=user_ids).update(links_void=F("links_void") + 1)
 
 
 def sign_out(user: User) -> dict[str, int]:

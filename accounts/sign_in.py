@@ -10,12 +10,15 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
 from accounts import lockout, refusals, second_factor
 from accounts.models import User
 from robotctl.problems import Problem
+
+LETS_IN = ("password", "is_active", "links_void")  # each end of everything raises the last; see sessions.end_all
 
 
 class Refused(Problem):
@@ -70,6 +73,14 @@ def password_is(request: HttpRequest | Request, user: User, password: str) -> bo
         return False
 
 
+def still(user: User) -> None:
+    """In the transaction that lets `user` in: nothing has ended what was compared meanwhile, and nothing ends it before this is
+    done. Raises Refused when the password was changed, or the person deactivated or signed out everywhere."""
+    held = User.objects.select_for_update().values_list(*LETS_IN)
+    if held.get(pk=user.pk) != tuple(getattr(user, name) for name in LETS_IN):
+        raise Refused("authentication_failed", "Your account was changed at this moment. Sign in again.")
+
+
 def _words(seconds: int) -> str:
     return f"{seconds} seconds" if seconds < 120 else f"{(seconds + 59) // 60} minutes"
 
@@ -101,6 +112,17 @@ class SignInPage(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
     extra_context = {"registration_open": settings.REGISTRATION}
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                user = form.get_user()
+                assert isinstance(user, User)
+                still(user)
+                return super().form_valid(form)
+        except Refused as refused:
+            form.add_error(None, str(refused.detail))
+            return self.form_invalid(form)
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_invalid(form)

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import activity, giving, groups, people, permissions
+from accounts import activity, groups, names, people, permissions
 from accounts.models import ApiToken, User
 from robotctl.strict import StrictSerializer
 
@@ -117,9 +117,8 @@ class UserDetail(APIView):
         else:
             if isinstance(request.auth, ApiToken) and not request.auth.by_sign_in:
                 raise exceptions.PermissionDenied("A token that was made does nothing about the account.")
-            if user.pk != request.user.pk:
-                giving.require_may_manage(manager(request), user)
-            people.change_details(user, given.validated_data)
+            by = user if user.pk == request.user.pk else manager(request)
+            people.change_details(user, by, given.validated_data)
         return Response(UserRow(User.objects.get(pk=user.pk)).data)
 
     @extend_schema(request=ReasonGiven, responses={204: None})
@@ -147,6 +146,9 @@ class GroupSerializer(StrictSerializer, serializers.ModelSerializer[Group]):
     class Meta:
         model = Group
         fields = ["name", "members"]
+
+    def validate_name(self, name: str) -> str:
+        return names.checked_for_address(name)
 
 
 class Groups(generics.ListCreateAPIView[Group]):

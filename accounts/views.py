@@ -40,6 +40,7 @@ class Login(APIView):
         user = sign_in.enter(request, **given.validated_data)
         context.set_actor(user.pk, user.username)
         with transaction.atomic():
+            sign_in.still(user)
             lockout.forget(user.username)
             name = request.headers.get("User-Agent", "")[:80]
             made, token = ApiToken.objects.create(user, name=name, may_stop=True, by_sign_in=True)  # a person is there

@@ -46,7 +46,7 @@ class _OfTarget(APIView):
         if self.of is Robot:
             return robot_or_404(self.request, where["slug"], right)
         permissions.require(self.request.user, right)
-        return get_object_or_404(self.of, **where)
+        return get_object_or_404(giving.seen(signed_in(self.request), self.of), **where)
 
 
 class _Access(_OfTarget):

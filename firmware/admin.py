@@ -13,7 +13,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts import giving, journal, permissions
-from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, person, shown_json
+from accounts.rights_admin import ReadOnlyAdmin, RightsAdmin, as_changed, person, shown_json
 from firmware import belonging, profile, recorder
 from firmware.models import Command, Robot, RobotGroup, Site, StopStatus, Transition
 from firmware.probing import pages
@@ -82,12 +82,17 @@ class RobotAdmin(RightsAdmin):
     search_fields = ["slug", "name"]
 
     def save_model(self, request: HttpRequest, obj: Robot, form: Any, change: bool) -> None:
-        before = Robot.objects.filter(pk=obj.pk).select_related("site").first()
         with transaction.atomic():
+            site, wiring = None, ("", obj.profile)
+            if change:
+                now, credentials = belonging.registered(obj), obj.sealed_credentials
+                site, wiring = now.site, (now.sealed_credentials, now.profile)
+                obj = as_changed(obj, now, form)
+                if {"credentials", "base_url"} & set(form.changed_data):
+                    obj.sealed_credentials = credentials
             super().save_model(request, obj, form, change)
-            wiring = (before.sealed_credentials, before.profile) if before else ("", obj.profile)
             recorder.rewired(obj, *wiring)
-            belonging.site_changed(obj, before.site if before else None, person(request))
+            belonging.site_changed(obj, site, person(request))
             if not change:
                 permissions.rights_added()
 
@@ -110,7 +115,7 @@ class RobotAdmin(RightsAdmin):
                 self.message_user(request, f"{robot}: its stop is not confirmed yet; see to the robot first.", "error")
                 continue
             robot.retired_at, robot.enabled = timezone.now(), False
-            robot.save()
+            robot.save(update_fields=["retired_at", "enabled"])
 
 
 @admin.register(Site)
@@ -132,6 +137,15 @@ class RobotGroupAdmin(RightsAdmin):
     view_action, change_action = "users.view", "users.manage"
     list_display = ["name", "title"]
     filter_horizontal = ["robots"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RobotGroup]:
+        groups: QuerySet[RobotGroup] = super().get_queryset(request)
+        return groups.filter(pk__in=giving.seen(person(request), RobotGroup).values("pk"))
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "robots":
+            kwargs["queryset"] = permissions.visible(person(request), Robot.objects.all())
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         before = list(form.instance.robots.values_list("slug", flat=True))

@@ -5,6 +5,15 @@ from collections.abc import Iterable
 from accounts import giving, journal, permissions
 from accounts.models import Grant, User
 from firmware.models import Robot, RobotGroup, Site
+from robotctl.problems import Problem
+
+
+def registered(robot: Robot) -> Robot:
+    """Its row as it is now, nobody else's until the transaction ends. Raises Problem 409 `retired`."""
+    now = Robot.objects.select_for_update(of=("self",)).select_related("site").get(pk=robot.pk)
+    if now.retired_at is not None:
+        raise Problem(409, "retired", "This robot is out of service for good.")
+    return now
 
 
 def site_changed(robot: Robot, before: Site | None, by: User) -> None:

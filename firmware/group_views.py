@@ -16,8 +16,17 @@ from robotctl.strict import StrictSerializer
 IN_SERVICE = Robot.objects.filter(retired_at=None)
 
 
+class SeenRobot(serializers.SlugRelatedField[Robot]):
+    """What is hidden from somebody is as if it was not there."""
+
+    queryset = IN_SERVICE  # what the class asks for; see below
+
+    def get_queryset(self) -> Any:
+        return permissions.visible(signed_in(self.context["request"]), IN_SERVICE.all())
+
+
 class RobotGroupSerializer(StrictSerializer, serializers.ModelSerializer[RobotGroup]):
-    robots = serializers.SlugRelatedField(slug_field="slug", queryset=IN_SERVICE, many=True, required=False)
+    robots = serializers.ManyRelatedField(child_relation=SeenRobot(slug_field="slug"), required=False)
 
     class Meta:
         model = RobotGroup
@@ -44,7 +53,12 @@ class SiteSerializer(StrictSerializer, serializers.ModelSerializer[Site]):
 
 
 class NeedsUsersManage:
-    """Who is in a group decides who may what; asked before anything of the body is looked at."""
+    """Who is in a group decides who may what; asked before anything of the body is looked at. A group with a robot that is hidden
+    from somebody is hidden, too."""
+
+    def get_queryset(self) -> Any:
+        seen = giving.seen(signed_in(self.request), RobotGroup)  # type: ignore[attr-defined]
+        return RobotGroup.objects.filter(pk__in=seen.values("pk")).prefetch_related("robots").order_by("name")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
@@ -71,7 +85,7 @@ class NeedsRobotConfigure:
 class Groups(NeedsUsersManage, generics.ListCreateAPIView[RobotGroup]):
     """Groups of robots: `{"name", "title"?, "robots": [slug]}`. Needs `users.manage`: who is in one decides who may what."""
 
-    queryset = RobotGroup.objects.prefetch_related("robots").order_by("name")
+    queryset = RobotGroup.objects.order_by("name")
     serializer_class = RobotGroupSerializer
     filterset_fields = ["name"]
     ordering_fields = ["name"]
@@ -83,7 +97,7 @@ class Groups(NeedsUsersManage, generics.ListCreateAPIView[RobotGroup]):
 class GroupDetail(NeedsUsersManage, generics.RetrieveUpdateDestroyAPIView[RobotGroup]):
     """One group. A robot that comes or goes needs the rights that are granted on it. DELETE ends these grants; the robots stay."""
 
-    queryset = RobotGroup.objects.prefetch_related("robots")
+    queryset = RobotGroup.objects.all()
     serializer_class = RobotGroupSerializer
     lookup_field = "name"
 

@@ -79,6 +79,7 @@ class RobotSerializer(StrictSerializer, serializers.ModelSerializer[Robot]):
 
     @transaction.atomic
     def update(self, instance: Robot, validated_data: dict[str, Any]) -> Robot:
+        instance = belonging.registered(instance)
         credentials, before = validated_data.pop("credentials", None), (instance.sealed_credentials, instance.profile)
         site = instance.site
         if validated_data.get("base_url", instance.base_url) != instance.base_url:

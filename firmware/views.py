@@ -83,7 +83,7 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
             _refuse_while_stopping(instance)
         with transaction.atomic():
             instance.retired_at, instance.enabled = timezone.now(), False
-            instance.save()
+            instance.save(update_fields=["retired_at", "enabled"])
             if instance.state.stop_latched and instance.state.stop_status != StopStatus.CONFIRMED:
                 words = {"stop": instance.state.stop_status}
                 outcome = journal.Outcome.UNKNOWN

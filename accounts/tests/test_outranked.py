@@ -4,12 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 
 from accounts import permissions, role_changes, stop_tickets
 from accounts.models import ApiToken, JournalEntry, Role, User
+from firmware.models import Robot, Site
 from robotctl.tests.fixtures import PASSWORD
 from robotctl.tests.system import register
 
@@ -70,6 +72,70 @@ def test_a_table_of_people_that_would_give_more_is_in_the_record(clerk: User, ap
     assert not answer.json()["applied"]
     (row,) = refused()
     assert row.target == "users.import" and row.data == {"count": 2}
+
+
+def test_an_address_is_forgiven_by_whoever_outranks_all_who_were_guessed_at_from_there(clerk: User, api: Any) -> None:
+    for _ in range(3):
+        api(None).post(f"{API}/auth/login/", {"username": "ada", "password": "wrong-horse"})
+    address = {"address": "127.0.0.1"}
+    answer = api("bob").post(f"{API}/users/charlie/unlock/", address)
+    assert (answer.status_code, answer.json()["code"]) == (403, "beyond_own_rights")
+    assert AccessAttempt.objects.exists()
+    answer = api("ada").post(f"{API}/users/charlie/unlock/", address)
+    assert (answer.status_code, answer.json()["code"]) == (409, "yourself"), "nor does one forgive oneself"
+    role_changes.save(Role(name="deputy", title="Deputy", parent_id="admin"))
+    User.objects.filter(username="erin").update(role="deputy")
+    assert api("erin").post(f"{API}/users/charlie/unlock/", address).status_code == 200
+    (row,) = JournalEntry.objects.filter(verb="auth.unlocked")
+    assert len(row.data["others"]) == 1 and not AccessAttempt.objects.exists()
+
+
+def test_what_is_hidden_from_somebody_is_granted_and_grouped_by_them_nowhere(clerk: User, api: Any) -> None:
+    hall = Site.objects.create(name="Hall A")
+    robot = register("oht-01", "http://127.0.0.1:9")
+    Robot.objects.filter(pk=robot.pk).update(site=hall)
+    made = api("ada").post(f"{API}/robot-groups/", {"name": "cranes", "robots": ["oht-01"]})
+    assert made.status_code == 201
+    given = api("ada").post(f"{API}/robots/oht-01/access/", {"user": "charlie", "role": "guest", "reason": "x"})
+    assert given.status_code == 201
+    browser = Client()
+    browser.force_login(clerk)
+    pages = ("accounts/grant/", "accounts/grant/add/", "firmware/robotgroup/", "firmware/robotgroup/add/")
+    for page in pages:
+        shown = browser.get(f"/admin/{page}").content.decode()
+        assert [name for name in ("oht-01", "Hall A", "cranes") if name in shown] == [], page
+    body = {"user": "charlie", "role": "guest", "reason": "mine"}
+    for path in ("robots/oht-01", f"sites/{hall.pk}", "robot-groups/cranes"):
+        answers = [api("bob").get(f"{API}/{path}/access/"), api("bob").post(f"{API}/{path}/access/", body)]
+        assert [answer.status_code for answer in answers] == [404, 404], path
+    known, ghost = (
+        api("bob").post(f"{API}/robot-groups/", {"name": "g", "robots": [slug]}) for slug in ("oht-01", "ghost")
+    )
+    assert known.status_code == ghost.status_code == 400
+    assert str(known.json()).replace("oht-01", "ghost") == str(ghost.json())
+
+
+@pytest.mark.parametrize("path", [
+    "grant/?holder=user:²", "grant/?holder=user:999999999999999999999999", "user/xx/password/", "user/²/password/",
+])  # fmt: skip
+def test_odd_addresses_of_the_admin_are_no_errors(path: str, people: Any) -> None:
+    browser = Client()
+    browser.force_login(people["ada"])
+    assert browser.get(f"/admin/accounts/{path}").status_code in (200, 404)
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 30, "x"])
+def test_an_odd_person_is_refused_at_the_field(number: str, people: Any) -> None:
+    browser = Client()
+    browser.force_login(people["ada"])
+    answer = browser.post("/admin/accounts/grant/add/", {"user": number, "role": "viewer", "reason": "x"})
+    assert answer.status_code == 200 and "Choose somebody from the list." in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", ["x/y", "..", "import"])
+def test_a_group_of_people_is_called_what_an_address_can_hold(name: str, api: Any) -> None:
+    answer = api("ada").post(f"{API}/groups/", {"name": name})
+    assert answer.status_code == 400 and "name" in answer.json()["errors"]
 
 
 def test_nobody_joins_a_group_that_holds_more(clerk: User, api: Any, people: Any) -> None:

@@ -1,5 +1,6 @@
 """What a change of a person in the admin ends: as much as the same change in the API."""
 
+import json
 from typing import Any
 
 import pytest
@@ -76,14 +77,17 @@ def test_a_group_that_goes_leaves_numbers_and_no_names_in_the_journal(api: Any, 
 
 
 @pytest.mark.parametrize("given", ["5", "null", "true", "[{}]", '[["robot.view"]]', "[1, 2]", '"robot.view"', "{}"])
-def test_what_is_no_list_of_rights_is_said_at_the_field(given: str, admin: Client) -> None:
-    form = {"name": "night", "title": "Night", "permissions": given}
+def test_what_is_no_list_of_rights_is_said_at_the_field(given: str, api: Any) -> None:
+    answer = api("ada").post("/api/v1/roles/", {"name": "night", "title": "Night", "permissions": json.loads(given)})
+    assert answer.status_code == 400 and any(name.startswith("permissions") for name in answer.json()["errors"])
+    assert not Role.objects.filter(pk="night").exists()
+
+
+def test_a_new_role_gets_its_rights_in_the_matrix(admin: Client) -> None:
+    form = {"name": "night", "title": "Night", "parent": "viewer", "permissions": '["users.manage"]'}
     answer = admin.post("/admin/accounts/role/add/", form)
-    if given != "{}":  # empty, as JSON goes: the same as nothing
-        assert answer.status_code == 200
-        assert "permissions" in answer.context["adminform"].form.errors
-        assert not Role.objects.filter(pk="night").exists()
-    assert admin.post("/admin/accounts/role/guest/change/", form).status_code in (200, 302)
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/accounts/role/matrix/")
+    assert Role.objects.get(pk="night").permissions == []
 
 
 @pytest.mark.parametrize("name", ["matrix", "validation"])
