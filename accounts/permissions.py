@@ -112,6 +112,17 @@ def changes_in_s(user: User) -> float:
     return min([LONGEST_UNASKED_S, *left_s])
 
 
+def holds_until(user: User, action: str, obj: models.Model) -> datetime | None:
+    """When what `user` may do now ends by itself: with the last grant that gives it. None: with no time that is known."""
+    if action in _role_rights(user):
+        return None
+    active = Grant.objects.active(timezone.now()).held_by(user).on(*granted_through(obj)).select_related("role")
+    table = Role.table()
+    ends = [one.ends_at for one in _counting(user, active) if action in roles.effective(one.role_id, table)]
+    known = [at for at in ends if at is not None]
+    return max(known) if known and len(known) == len(ends) else None
+
+
 def granted_through(obj: models.Model) -> list[models.Model]:
     """The objects on which a grant gives rights on `obj`: itself, and what it belongs to."""
     found: list[models.Model] = [obj]

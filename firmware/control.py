@@ -4,7 +4,7 @@ A free lease is taken by the first motion command, or on purpose. It ends by its
 and a reason. Stop, halt and reset never ask for it.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -87,7 +87,8 @@ def _taken(row: RobotState, user: User, now: datetime) -> list[JournalEntry]:
     slug = row.robot.slug
     told = [_ended(row)] if row.leased_to_another(user.pk, now) else []
     renewed = row.leased_by(user.pk, now)
-    row.lease_until = now + timedelta(seconds=LEASE_S)
+    right_ends = permissions.holds_until(user, "robot.command", row.robot)  # a shift that is over lets go of the wheel
+    row.lease_until = min(now + timedelta(seconds=LEASE_S), right_ends or datetime.max.replace(tzinfo=UTC))
     if not renewed:
         row.lease_user_id, row.lease_holder, row.lease_since = user.pk, user.get_username(), now
         told.append(journal.entry("lease.taken", slug, robot=slug, data={"until": iso(row.lease_until)}))

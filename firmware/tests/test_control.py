@@ -1,16 +1,17 @@
 """One hand on the wheel: who may move a robot, as the API tells it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from accounts import journal
-from accounts.models import JournalEntry, User
+from accounts import journal, permissions
+from accounts.models import JournalEntry, Role, User
 from firmware import control, execution
-from firmware.models import Command, RobotState
+from firmware.models import Command, Robot, RobotState
 from robotctl.tests.fixtures import look, until
+from robotctl.tests.system import register
 from robotctl.tests.told import number_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,11 +98,26 @@ def test_control_ends_with_a_right_that_a_role_loses(api: Any, robots: Any, dave
     assert api("bob").get(URL).json() == FREE
 
 
+def test_control_ends_with_the_shift_that_gave_it(api: Any, robots: Any, people: dict[str, User]) -> None:
+    """With no scheduler: the lease itself ends when the last grant of the right does."""
+    robots()
+    robot, operator = Robot.objects.get(), Role.objects.get(pk="operator")
+    ends = timezone.now() + timedelta(seconds=1.5)
+    permissions.grant(robot, role=operator, holder=people["bob"], by=None, reason="shift", ends_at=ends)
+    permissions.grant(robot, role=operator, holder=people["charlie"], by=None, reason="shift", ends_at=ends)
+    assert api("bob").post(URL).json()["until"] == journal.iso(ends)
+    until(lambda: api("alice").get(URL).json() == FREE, timeout_s=3)
+    permissions.grant(robot, role=operator, holder=people["charlie"], by=None, reason="for good")
+    left = datetime.fromisoformat(api("charlie").post(URL).json()["until"]) - timezone.now()
+    assert left > timedelta(seconds=100), "a grant without an end outlasts one that has one"
+
+
 def test_a_token_that_may_not_command_gives_nothing_back(api: Any, robots: Any) -> None:
     robots()
     alice = api("alice")
     alice.post(URL)
-    limited: list[dict[str, Any]] = [{"actions": ["robot.view"]}, {"robots": []}]
+    register("oht-02", "http://127.0.0.1:9")
+    limited: list[dict[str, Any]] = [{"actions": ["robot.view"]}, {"robots": ["oht-02"]}]
     for limits in limited:
         made = alice.post("/api/v1/auth/tokens/", {"name": "screen", **limits}, format="json").json()
         screen = api(None)
