@@ -38,22 +38,21 @@ def set_actor(actor_id: int, name: str) -> None:
     _current.set(replace(_current.get(), actor_id=actor_id, actor_name=name))
 
 
-def enter(*, request_id: str = "", address: str = "", user_agent: str = "") -> Origin:
-    """Begin the context of one request, socket or job."""
+def enter(*, request_id: str = "", address: str = "", user_agent: str = "", client_id: str = "") -> Origin:
+    """Begin the context of one request, socket or job.
+
+    Its id is ours alone: who could choose it could put rows beside those of somebody else's request. `client_id`, from the
+    client's `X-Request-ID`, is for the log. `request_id`: of the request whose work goes on here.
+    """
     origin = Origin(request_id=request_id or uuid.uuid4().hex, address=address, user_agent=user_agent[:255])
     _current.set(origin)
     structlog.contextvars.bind_contextvars(request_id=origin.request_id)
+    if CLIENT_ID.fullmatch(client_id):
+        structlog.contextvars.bind_contextvars(client_request_id=client_id)
     return origin
 
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-
-
-def given_id(header: str) -> str:
-    """The client's own request id, from `X-Request-ID`; empty when it is none."""
-    return header if REQUEST_ID.fullmatch(header) else ""
-
-
+CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BRACKETED = re.compile(r"\[([^\]]*)\](?::\d{1,5})?")
 WITH_PORT = re.compile(r"([\d.]+):\d{1,5}")
 

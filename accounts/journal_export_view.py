@@ -58,8 +58,8 @@ class JournalExport(APIView):
 def _told(filtered_by: dict[str, Any]) -> dict[str, Any]:
     """The filter for a row that stays for ever: people by their numbers, and of words only that some were looked for."""
     told = dict(filtered_by)
-    for name in ("actor", "person"):
-        if name in told:
+    for name in ("actor", "person", "target"):
+        if name in told and (name != "target" or known(str(told[name]))):
             told[name] = journal.who(known(str(told[name])))
     if "q" in told:
         told["q"] = bool(told["q"])

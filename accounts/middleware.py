@@ -20,7 +20,7 @@ class OriginMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         structlog.contextvars.clear_contextvars()
         origin = context.enter(
-            request_id=context.given_id(request.headers.get("X-Request-ID", "")),
+            client_id=request.headers.get("X-Request-ID", ""),
             address=context.client_address(
                 request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
             ),

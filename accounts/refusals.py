@@ -24,6 +24,7 @@ from robotctl import problems
 log = structlog.get_logger("robotctl.journal")
 STRANGER_WINDOW_S = 60.0
 STRANGERS_KEPT = 10_000
+MOST_KINDS = 10  # that one row names
 MOST_TAKEN = 200  # with one refusal
 ABOUT_RIGHTS = frozenset({"beyond_own_rights", "permission_denied"})  # of giving them: of commands their own rows tell
 UNTOLD = frozenset(
@@ -117,6 +118,7 @@ class Counted(NamedTuple):
     verb: str
     target: str
     about: journal.About
+    of: tuple[str, ...] = ()  # what was refused, in words, where that was not always the same
 
 
 class Strangers:
@@ -144,11 +146,13 @@ class Strangers:
             due = self._take(now)
             before = due.pop(key, None) or self._seen.get(key)
             since = before.since + 1 if before else 1
+            words = f"{target}: {about.get('reason', '')}".strip(": ")
+            of = tuple(dict.fromkeys([*(before.of if before else ()), words]))[:MOST_KINDS]
             if before is not None and now - before.written_at < STRANGER_WINDOW_S:
-                self._seen[key] = Counted(before.written_at, since, verb, target, about)
+                self._seen[key] = Counted(before.written_at, since, verb, target, about, of)
                 self._remind()
             else:
-                due[key] = Counted(now, since, verb, target, about)
+                due[key] = Counted(now, since, verb, target, about, of)
                 self._seen[key] = Counted(now, 0, verb, target, about)
         _write(due.values())
 
@@ -197,8 +201,13 @@ def _write(counted: Iterable[Counted]) -> None:
 
 
 def _row(one: Counted) -> JournalEntry:
-    about: journal.About = {**one.about, "data": {**(one.about.get("data") or {}), "count": one.since}}
-    return journal.entry(one.verb, one.target, **about)
+    data = {**(one.about.get("data") or {}), "count": one.since}
+    if len(one.of) < 2:
+        about: journal.About = {**one.about, "data": data}
+        return journal.entry(one.verb, one.target, **about)
+    # A row that stands for several does not say of all what was true of the last.
+    mixed: journal.About = {**one.about, "reason": "", "data": {**data, "of": list(one.of)}}
+    return journal.entry(one.verb, "", **mixed)
 
 
 strangers = Strangers()

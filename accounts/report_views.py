@@ -20,6 +20,7 @@ from robotctl.strict import StrictSerializer
 
 USUAL = timedelta(days=7)
 LONGEST = timedelta(days=366)
+YEARS = (2000, 2999)
 
 
 class ReportQuery(StrictSerializer):
@@ -50,6 +51,9 @@ class ReportQuery(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         until = attrs.get("until") or timezone.now()
+        for name in ("from", "until"):
+            if name in attrs and not YEARS[0] <= attrs[name].year <= YEARS[1]:
+                raise serializers.ValidationError({name: f"A year from {YEARS[0]} to {YEARS[1]}."})
         begins = attrs.get("from") or until - USUAL
         if begins >= until:
             raise serializers.ValidationError({"from": "Must be before until."})
@@ -130,6 +134,9 @@ class ReportDetail(APIView):
     def get(self, request: Request, report: str) -> HttpResponse:
         permissions.require(request.user, "journal.view")
         assert isinstance(request.user, User)
+        for name, values in request.query_params.lists():
+            if len(values) > 1:
+                raise serializers.ValidationError({name: "This parameter is given twice."})
         query = ReportQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         shape = query.validated_data["as"]

@@ -138,7 +138,7 @@ def head_findings() -> list[Finding]:
         words = f"Seal {number} is not the one that was made here ({digest}), which closed {_rows(first_id, last_id)}."
         return [Finding("head_differs", words, number)]
     left = newest()
-    first, rows = left["number"] + 1, _rows(left["last_id"] + 1, last_id)
+    first, rows = left["number"] + 1, _rows(max(left["last_id"], 0) + 1, last_id)
     which = f"Seal {number} is" if first >= number else f"Seals {first} to {number} are"
     words = f"{which} missing, and no seal closes {rows} any more: seal {number} was made here ({digest})."
     return [Finding("head_missing", words, first)]

@@ -115,7 +115,9 @@ class RobotAdmin(RightsAdmin):
                 self.message_user(request, f"{robot}: its stop is not confirmed yet; see to the robot first.", "error")
                 continue
             robot.retired_at, robot.enabled = timezone.now(), False
-            robot.save(update_fields=["retired_at", "enabled"])
+            with transaction.atomic():
+                robot.save(update_fields=["retired_at", "enabled"])
+                journal.record("robot.retired", robot.slug, robot=robot.slug)
 
 
 @admin.register(Site)

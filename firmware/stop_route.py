@@ -73,8 +73,8 @@ def _enter(scope: Message, ticket: stop_tickets.StopTicket) -> None:
     """The origin for the journal, as the middleware would open it."""
     remote = (scope.get("client") or ("",))[0]
     address = context.client_address(remote, _header(scope, b"x-forwarded-for"))
-    request_id = context.given_id(_header(scope, b"x-request-id"))
-    context.enter(request_id=request_id, address=address, user_agent=_header(scope, b"user-agent"))
+    client_id = _header(scope, b"x-request-id")
+    context.enter(client_id=client_id, address=address, user_agent=_header(scope, b"user-agent"))
     context.set_actor(ticket.user_id, ticket.username)
 
 

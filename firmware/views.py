@@ -84,6 +84,7 @@ class RobotDetail(generics.RetrieveUpdateDestroyAPIView[Robot]):
         with transaction.atomic():
             instance.retired_at, instance.enabled = timezone.now(), False
             instance.save(update_fields=["retired_at", "enabled"])
+            journal.record("robot.retired", instance.slug, robot=instance.slug, reason=reason)
             if instance.state.stop_latched and instance.state.stop_status != StopStatus.CONFIRMED:
                 words = {"stop": instance.state.stop_status}
                 outcome = journal.Outcome.UNKNOWN

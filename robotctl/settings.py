@@ -242,7 +242,6 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "monitoring.tasks.heartbeat", "schedule": 10.0, "options": {"expires": 10}},
     "forget-expired": {"task": "accounts.tasks.forget_expired", "schedule": 300.0, "options": {"expires": 300}},

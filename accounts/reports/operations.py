@@ -132,7 +132,11 @@ def _figures(cube: list[Cube], took: Spread, done: Spread) -> list[dict[str, Any
             "Ended otherwise: answered only, refused, failed, expired, cancelled",
         ),
         figure("unknown", _sum(cube, "unknown"), "Ended with an unknown outcome"),
-        figure("refused", _sum(cube, "refused"), "Refused by robotctl before they were commands"),
+        figure(
+            "refused",
+            _sum(cube, "refused"),
+            "Refused before they were commands (for missing rights: see the report on security)",
+        ),
         figure("confirmed_p50", took.half, "Half were confirmed within this time of being accepted", "s"),
         figure("confirmed_p95", took.most, "95 in 100 were confirmed within this time", "s"),
         figure("done_p50", done.half, "Half of those that arrived did so within this time", "s"),

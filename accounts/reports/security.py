@@ -31,6 +31,7 @@ PRIVILEGES = (
     ),
     *(f"user.{what}" for what in ("created", "changed", "deleted", "registered", "forgotten", "groups_changed")),
     *(f"robotgroup.{what}" for what in ("created", "changed", "deleted")),
+    "robot.credentials_changed",
     *(f"auth.factor_{what}" for what in ("set_up", "removed")),
     *(f"auth.token_{what}" for what in ("issued", "revoked")),
     *(f"auth.{what}" for what in ("password_set", "password_changed", "link_issued", "unlocked", "recovery_code_used")),

@@ -17,11 +17,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_refused_access_is_journalled_with_who_and_where(api: Any, people: Any) -> None:
     register("oht-01", "http://127.0.0.1:9")
-    api("bob").patch(
-        "/api/v1/robots/oht-01/", {"name": "mine"}, format="json", headers={"X-Request-ID": "my-request-1"}
-    )
+    theirs = {"X-Request-ID": "my-request-1"}
+    answer = api("bob").patch("/api/v1/robots/oht-01/", {"name": "mine"}, format="json", headers=theirs)
     row = JournalEntry.objects.get(verb="access.denied")
-    assert (row.actor_id, row.outcome, row.request_id) == (people["bob"].pk, "denied", "my-request-1")
+    assert (row.actor_id, row.outcome, row.request_id) == (people["bob"].pk, "denied", answer["X-Request-ID"])
+    assert row.request_id != "my-request-1", "nobody puts rows beside those of somebody else's request"
     shown = api("otto").get("/api/v1/journal/?verb=access.denied").json()["results"][0]
     assert (shown["actor"], shown["address"], shown["outcome"]) == ("bob", "127.0.0.1", "denied")
     assert shown["target"] == "PATCH /api/v1/robots/oht-01/"

@@ -118,6 +118,9 @@ def test_the_row_of_an_export_names_nobody(api: Any, sealed: list[int]) -> None:
     body(api("otto").get(f"{URL}?actor=bob&person=nobody-42&q=bob+smith"))
     begun = JournalEntry.objects.get(verb="journal.exported")
     assert begun.data["filter"] == {"actor": {"person": bob}, "person": None, "q": True}
+    for target, told in (("bob", {"person": bob}), ("oht-02", "oht-02")):
+        body(api("otto").get(f"{URL}?target={target}"))
+        assert JournalEntry.objects.filter(verb="journal.exported").latest("pk").data["filter"] == {"target": told}
 
 
 def test_an_export_that_nobody_took_to_its_end_says_so(api: Any, sealed: list[int]) -> None:

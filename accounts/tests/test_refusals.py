@@ -99,3 +99,19 @@ def test_a_flood_that_ends_is_told_whole_without_another_refusal(api: Any, monke
     told = JournalEntry.objects.filter(verb="access.unauthenticated")
     until(lambda: sum(row.data["count"] for row in told.all()) == 5)
     assert told.count() <= 3
+
+
+def test_a_row_that_stands_for_several_does_not_say_of_all_what_was_true_of_the_last(api: Any) -> None:
+    stranger = api(None)
+    for path in ("robots/", "roles/", "roles/"):
+        stranger.get(f"/api/v1/{path}")
+    refusals.strangers.flush()
+    first, rest = JournalEntry.objects.filter(verb="access.unauthenticated").order_by("pk")
+    assert (first.target, first.data["count"]) == ("GET /api/v1/robots/", 1)
+    assert (rest.target, rest.data["count"]) == ("GET /api/v1/roles/", 2)
+    for path in ("robots/", "roles/", "journal/"):
+        stranger.get(f"/api/v1/{path}")
+    refusals.strangers.flush()
+    mixed = JournalEntry.objects.filter(verb="access.unauthenticated").latest("pk")
+    assert (mixed.target, mixed.reason, mixed.data["count"]) == ("", "", 2)
+    assert [one.partition(":")[0] for one in mixed.data["of"]] == ["GET /api/v1/roles/", "GET /api/v1/journal/"]

@@ -240,6 +240,9 @@ def test_only_who_may_see_the_journal_sees_reports_and_that_is_in_it(api: Any) -
 @pytest.mark.parametrize(
     ("query", "field"),
     [
+        ("until=0001-01-01T00:00:00Z", "until"),
+        ("from=9999-01-01T00:00:00Z&until=9999-12-31T23:59:59Z", "from"),
+        ("robot=oht-01&robot=oht-02", "robot"),
         ("from=2026-02-02T00:00:00Z&until=2026-02-01T00:00:00Z", "from"),
         ("from=2020-01-01T00:00:00Z&until=2026-01-01T00:00:00Z", "from"),
         ("from=yesterday", "from"),

@@ -112,5 +112,6 @@ def test_a_robot_whose_stop_cannot_be_confirmed_is_retired_with_a_reason_only(ap
     answer = api("erin").delete("/api/v1/robots/oht-01/", {"reason": "scrapped, power is off"}, format="json")
     assert answer.status_code == 204
     assert Robot.objects.get(pk=robot.pk).retired_at is not None
+    assert JournalEntry.objects.get(verb="robot.retired").reason != ""
     entry = JournalEntry.objects.get(verb="stop.ended_unconfirmed")
     assert (entry.reason, entry.outcome, entry.robot) == ("scrapped, power is off", "unknown", "oht-01")

@@ -1,6 +1,7 @@
 """The running product: the journal is sealed and checked by itself, an intruder in the file is named, nothing ends unsealed."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -82,3 +83,14 @@ def test_an_edited_row_is_named_within_seconds_and_nothing_ends_unsealed(own: Sy
     edit(own, 3, "")
     told = verified(own)
     assert (told.returncode, "Intact." in told.stdout) == (0, True), told.stdout + told.stderr
+
+
+def test_the_head_of_each_seal_is_in_the_log_of_who_sealed(system: System) -> None:
+    """Beside the database, and not in a file that each seal writes over: what an auditor compares an export with."""
+    newest = system.call("auditor", "GET", "journal/state/").json()["seals"]
+
+    def logged() -> bool:
+        told = "".join(file.read_text(errors="replace") for file in (system.var / "log").glob("*.log*"))
+        return re.search(rf"journal\.sealed .*number={newest}\b", told) is not None
+
+    until(logged, timeout_s=15)

@@ -169,6 +169,9 @@ by("older").addEventListener("click", async () => {
 });
 by("verbs").append(...VERBS.map((verb) => make("option", { value: verb })));
 live.on("event", hear);
+live.on("event", (row) => {
+  if (row.verb.startsWith("journal.")) record.ask(); // a check that has found something is not waited for
+});
 live.on("gap", search);
 fill();
 search();

@@ -70,7 +70,9 @@ export class Record {
     text(part(this.block, "sealed"), this.age(state.last_seal_at));
     text(part(this.block, "tail"), state.tail ? `${state.tail} row${state.tail === 1 ? "" : "s"}, ${truth.span(state.tail_age_s)} old` : "0 rows");
     text(part(this.block, "checked"), this.age(state.whole_checked_at));
-    part(this.block, "findings").replaceChildren(...state.findings.map((one) => make("li", {}, `■ ${one.words}`)));
+    part(this.block, "findings").replaceChildren(
+      ...[...state.findings.map((one) => one.words), ...(state.findings.length ? state.weaknesses : [])].map((words) => make("li", {}, `■ ${words}`)),
+    );
   }
 
   age(at) {

@@ -14,6 +14,7 @@ const SHAPES = { normal: "", warning: "▲", critical: "■", nolink: "○" };
 const WORDS = {
   "robot.online": () => told("Online: the robot answers"),
   "robot.degraded": (row) => told("Degraded", row.reason, "warning"),
+  "robot.retired": (row) => told("Taken out of service for good", row.reason),
   "robot.offline": (row) => told("Offline", row.reason, "nolink"),
   "robot.recovering": (row) => told("Recovering", row.reason),
   "robot.restarted": (row) => told("The robot has restarted", restartWords(row.data), "warning"),
