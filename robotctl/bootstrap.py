@@ -203,7 +203,7 @@ def lint(_: list[str]) -> NoReturn:
 
 def test(arguments: list[str]) -> NoReturn:
     """The fast tests side by side, those with a database again on PostgreSQL, then real processes and the browser."""
-    workers = min(2 * (os.cpu_count() or 1), 8)  # they wait more than they work
+    workers = min(3 * (os.cpu_count() or 1), 8)  # they wait more than they work
     together = ["-m", "pytest", "-n", str(workers), *arguments]
     codes = {follow("fast tests", *together, "-m", "not system and not browser")}
     if postgres_answers():

@@ -162,7 +162,10 @@ def test_who_holds_the_database_does_not_queue_to_hash(people: Any) -> None:
     assert User.objects.get(username="nina").check_password("seven-otters-paint-clocks")
 
 
-def test_a_hash_of_more_lanes_stays_and_a_weaker_one_does_not() -> None:
+def test_a_hash_of_more_lanes_stays_and_a_weaker_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.time_cost) >= (102_400, 2), "what production uses"
+    monkeypatch.setattr(hashing.OneAtATime, "memory_cost", Argon2PasswordHasher.memory_cost)
+    monkeypatch.setattr(hashing.OneAtATime, "time_cost", Argon2PasswordHasher.time_cost)
     hasher, lanes = hashing.OneAtATime(), Argon2PasswordHasher().encode(PASSWORD, "a-salt-of-its-own")
     assert hasher.verify(PASSWORD, lanes) and not hasher.must_update(lanes)
     assert hasher.must_update(lanes.replace("t=2", "t=1")) and hasher.must_update(lanes.replace("m=102400", "m=19456"))

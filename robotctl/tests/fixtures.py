@@ -115,9 +115,15 @@ def people(transactional_db: None) -> dict[str, Any]:
     return {name: User.objects.create(username=name, password=_hashed(), role_id=role) for name, role in ROLES.items()}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> None:
+    from robotctl.tests.hashes import hash_cheaply
+
+    hash_cheaply()
+
+
 @functools.cache
 def _hashed() -> str:
-    """Hashing well takes its time; once is enough."""
     from django.contrib.auth.hashers import make_password
 
     return make_password(PASSWORD)
