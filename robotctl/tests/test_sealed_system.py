@@ -87,10 +87,10 @@ def test_an_edited_row_is_named_within_seconds_and_nothing_ends_unsealed(own: Sy
 
 def test_the_head_of_each_seal_is_in_the_log_of_who_sealed(system: System) -> None:
     """Beside the database, and not in a file that each seal writes over: what an auditor compares an export with."""
-    newest = system.call("auditor", "GET", "journal/state/").json()["seals"]
 
     def logged() -> bool:
+        newest = system.call("auditor", "GET", "journal/state/").json()["seals"]  # 0: it has just started
         told = "".join(file.read_text(errors="replace") for file in (system.var / "log").glob("*.log*"))
-        return re.search(rf"journal\.sealed .*number={newest}\b", told) is not None
+        return newest > 0 and re.search(rf"journal\.sealed .*number={newest}\b", told) is not None
 
-    until(logged, timeout_s=15)
+    until(logged, timeout_s=30, every_s=0.5)
