@@ -78,15 +78,16 @@ def test_a_name_that_nobody_has_takes_as_long_to_refuse(api: Any, monkeypatch: p
     monkeypatch.setattr(OneAtATime, "time_cost", Argon2PasswordHasher.time_cost)
     User.objects.filter(username="alice").update(password=make_password(PASSWORD))
 
-    def fastest(name: str) -> float:
+    def least_work(name: str) -> float:
+        """Of this thread, whatever else the machine does: with one lane it hashes here."""
         times = []
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.thread_time()
             guess(api, name)
-            times.append(time.perf_counter() - began)
+            times.append(time.thread_time() - began)
         return min(times)
 
-    assert fastest("nobody-here") > fastest("alice") / 2
+    assert least_work("nobody-here") > least_work("alice") / 2
 
 
 def test_one_row_for_each_lockout_with_the_count_and_no_password_typed_as_a_name(api: Any) -> None:
