@@ -55,7 +55,9 @@ log = structlog.get_logger(__name__)
 class PollLoop:
     """Reads the robots of this process's share until told to stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, hand_on: Callable[[list[Contact]], object] = lambda _: None) -> None:
+        """`hand_on`: who else wants what was read, after it is written; floors above hand it in."""
+        self._hand_on = hand_on
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
         self.schedules: dict[int, Schedule] = {}
         self.standing: set[int] = set()  # robots whose stop is not confirmed
@@ -163,6 +165,7 @@ class PollLoop:
             self._writing_since = None
             waited = time.monotonic() - since > BEHIND_AFTER_S
             self._behind = (self._behind or waited) and not self._contacts.empty()
+            self._with_database(lambda batch=batch: self._hand_on(batch))  # type: ignore[misc]
 
     def _record(self, batch: list[Contact]) -> None:
         rows = batches.record(batch)

@@ -248,6 +248,9 @@ CELERY_BEAT_SCHEDULE = {
     "seal-journal": {"task": "accounts.tasks.seal_journal", "schedule": 10.0, "options": {"expires": 10}},
     "check-journal": {"task": "accounts.tasks.check_journal", "schedule": 10.0, "options": {"expires": 10}},
     "archive-journal": {"task": "accounts.tasks.archive_journal", "schedule": 86_400.0, "options": {"expires": 3_600}},
+    "sample-host": {"task": "monitoring.tasks.sample_host", "schedule": 5.0, "options": {"expires": 5}},
+    "roll-up": {"task": "monitoring.tasks.roll_up", "schedule": 10.0, "options": {"expires": 10}},
+    "prune-samples": {"task": "monitoring.tasks.prune_samples", "schedule": 600.0, "options": {"expires": 600}},
     "end-grants": {"task": "accounts.tasks.end_grants", "schedule": 60.0, "options": {"expires": 60}},
 }
 

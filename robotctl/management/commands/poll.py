@@ -10,6 +10,7 @@ from accounts import context, journal, lifecycle
 from accounts.sealing import Sealing
 from firmware.drainer import SHUTDOWN_WAIT_S, drainer
 from firmware.poller import PollLoop
+from monitoring import recording
 
 log = structlog.get_logger("robotctl.poll")
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         context.enter()
-        loop = PollLoop()
+        loop = PollLoop(hand_on=lambda batch: recording.record(recording.of_contacts(batch)))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.end())
         lifecycle.started("poll")

@@ -1,0 +1,80 @@
+"""What is no measurement is left out and said; what is there is not written twice; robots' readings come with their own time."""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from firmware.clients import client_for
+from firmware.errors import Unreachable
+from firmware.recorder import Contact
+from monitoring import recording
+from monitoring.models import Sample, Series, in_ms
+from monitoring.recording import Measured
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def begun(transactional_db: None) -> None:
+    recording.known.forget()
+
+
+def measured(value: float, *, at: Any = None, unit: str = "%", metric: str = "cpu_percent") -> Measured:
+    return Measured("host:here", metric, unit, at or timezone.now(), value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
+def test_what_is_no_measurement_is_left_out(value: float) -> None:
+    assert recording.record([measured(value), measured(5.0)]) == 1
+    assert list(Sample.objects.values_list("value", flat=True)) == [5.0]
+
+
+@pytest.mark.parametrize(("ago", "left_out"), [(-3_600, 1), (-4, 0), (22 * 3_600, 0), (24 * 3_600, 1)])
+def test_a_clock_that_was_set_writes_nothing_into_the_future_or_into_what_was_pruned(ago: float, left_out: int) -> None:
+    assert recording.record([measured(5.0, at=timezone.now() - timedelta(seconds=ago))]) == left_out
+    assert Sample.objects.count() == 1 - left_out
+
+
+def test_the_same_is_written_once_and_the_first_stays() -> None:
+    for value in (5.0, 6.0):
+        recording.record([measured(value, at=NOW)])
+    assert list(Sample.objects.values_list("value", "at_ms")) == [(5.0, in_ms(NOW))]
+
+
+def test_a_series_gets_another_unit_and_comes_back_when_it_was_deleted() -> None:
+    recording.record([measured(5.0)])
+    recording.record([measured(5.0, unit="‰")])
+    assert Series.objects.get().unit == "‰"
+    Series.objects.all().delete()
+    recording.record([measured(7.0, unit="‰")])
+    assert Sample.objects.get().series == Series.objects.get()
+
+
+def test_a_batch_is_one_write_however_large() -> None:
+    recording.record([measured(1.0, metric=f"m{number}") for number in range(200)])
+    with CaptureQueriesContext(connection) as asked:
+        recording.record([measured(2.0, metric=f"m{number}") for number in range(200)])
+    inserts = [one["sql"] for one in asked.captured_queries if one["sql"].startswith("INSERT")]
+    assert len(inserts) == 1 and len(asked.captured_queries) <= 4
+
+
+def test_what_was_read_of_a_robot_has_its_own_time_and_the_link_is_told(robots: Any) -> None:
+    robot, _ = robots()
+    seen = client_for(robot).read("state")
+    lost = Contact.failed(robot.pk, timezone.now(), "state", Unreachable("no route"))
+    assert recording.record(recording.of_contacts([Contact.seen(robot.pk, seen), lost])) == 0
+    rows = Sample.objects.filter(series__source="robot:oht-01")
+    told = {row.series.metric: (row.value, row.at_ms) for row in rows.order_by("at_ms").select_related("series")}
+    recorded = [name for name in told if not name.startswith("link_")]
+    assert recorded and all(told[name][1] == round(seen.began_at * 1_000) for name in recorded)
+    assert told["link_latency_ms"][0] == pytest.approx((seen.took_s or 0) * 1_000)
+    assert list(rows.filter(series__metric="link_answered").order_by("at_ms").values_list("value", flat=True)) == [
+        1.0,
+        0.0,
+    ]
