@@ -47,7 +47,7 @@ class Known:
     def numbers(self, wanted: dict[tuple[str, str], str]) -> dict[tuple[str, str], int]:
         """`wanted`: (source, metric) → unit. Makes those that there are not."""
         with self._lock:
-            if new := {key: unit for key, unit in wanted.items() if self._found.get(key, (0, ""))[1:] != (unit,)}:
+            if new := {key: unit for key, unit in wanted.items() if self._found.get(key, (0, None))[1] != unit}:
                 self._make(new)
             return {key: self._found[key][0] for key in wanted}
 

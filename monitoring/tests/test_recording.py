@@ -66,15 +66,16 @@ def test_a_batch_is_one_write_however_large() -> None:
 
 def test_what_was_read_of_a_robot_has_its_own_time_and_the_link_is_told(robots: Any) -> None:
     robot, _ = robots()
-    seen = client_for(robot).read("state")
+    client = client_for(robot)
+    seen = {name: client.read(name) for name in client.profile.reads}
     lost = Contact.failed(robot.pk, timezone.now(), "state", Unreachable("no route"))
-    assert recording.record(recording.of_contacts([Contact.seen(robot.pk, seen), lost])) == 0
-    rows = Sample.objects.filter(series__source="robot:oht-01")
-    told = {row.series.metric: (row.value, row.at_ms) for row in rows.order_by("at_ms").select_related("series")}
-    recorded = [name for name in told if not name.startswith("link_")]
-    assert recorded and all(told[name][1] == round(seen.began_at * 1_000) for name in recorded)
-    assert told["link_latency_ms"][0] == pytest.approx((seen.took_s or 0) * 1_000)
-    assert list(rows.filter(series__metric="link_answered").order_by("at_ms").values_list("value", flat=True)) == [
-        1.0,
-        0.0,
-    ]
+    batch = [*(Contact.seen(robot.pk, one) for one in seen.values()), lost]
+    assert recording.record(recording.of_contacts(batch)) == 0
+    rows = Sample.objects.filter(series__source="robot:oht-01").select_related("series")
+    read_at = {name: round(one.began_at * 1_000) for one in seen.values() for name in one.values}
+    told = [row for row in rows if not row.series.metric.startswith("link_")]
+    assert len(told) > 3 and all(row.at_ms == read_at[row.series.metric] and row.series.unit for row in told)
+    moments = {in_ms(one.at) for one in batch[:-1]}  # two reads may be of one millisecond
+    assert rows.filter(series__metric="link_latency_ms").count() == len(moments)
+    answered = rows.filter(series__metric="link_answered").order_by("at_ms").values_list("value", flat=True)
+    assert list(answered) == [1.0] * len(moments) + [0.0]
