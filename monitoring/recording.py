@@ -2,6 +2,8 @@
 
 import math
 import threading
+import time
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -125,3 +127,29 @@ def _of_contact(source: str, fields: dict[str, Field], one: Contact) -> list[Mea
         if field is not None and field.record and isinstance(value, int | float) and not isinstance(value, bool):
             found.append(Measured(source, name, field.unit or "", one.at, float(value)))
     return found
+
+
+class Handover:
+    """Takes what the poll loop reads, batch by batch, and writes it once a second. One thread at a time.
+
+    While the database is away it holds what comes, the newest of it: raises DatabaseError each second, and writes when it is back.
+    """
+
+    EVERY_S = 1.0
+    MOST = 50_000
+
+    def __init__(self) -> None:
+        self._held: deque[Contact] = deque(maxlen=self.MOST)
+        self._written_at = time.monotonic()
+
+    def __call__(self, batch: list[Contact]) -> None:
+        self._held.extend(batch)
+        if time.monotonic() - self._written_at >= self.EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Raises DatabaseError; nothing of what is held is lost then."""
+        self._written_at = time.monotonic()
+        held = list(self._held)
+        record(of_contacts(held))
+        self._held.clear()

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import psutil
 from django.conf import settings
@@ -17,12 +18,20 @@ EVERY_S = 5.0
 SHORTEST_S = 0.5  # between two calls: a rate over less says little
 
 
+class Before(NamedTuple):
+    """What was counted, and when (monotonic, s). `processors`: the seconds of all together, and of each."""
+
+    at: float
+    counters: dict[str, float]
+    processors: list[Any]
+
+
 class Host:
     """Remembers the counters of before."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._before: tuple[float, dict[str, float]] | None = None
+        self._before: Before | None = None
 
     def measured(self) -> list[Measured]:
         at = timezone.now()
@@ -33,34 +42,52 @@ class Host:
 
     def _rates(self) -> dict[str, float]:
         with self._lock:
-            now, counters = time.monotonic(), dict(_counters())
-            if self._before is not None and now - self._before[0] < SHORTEST_S:
+            now = Before(time.monotonic(), dict(_counters()), [psutil.cpu_times(), *psutil.cpu_times(percpu=True)])
+            if self._before is not None and now.at - self._before.at < SHORTEST_S:
                 return {}
-            before, self._before = self._before, (now, counters)
+            before, self._before = self._before, now
         if before is None:
             return {}
-        took_s = now - before[0]
+        found = _processors(before.processors, now.processors)
         # A counter that fell began anew: what it says of the time before is not known.
-        return {
-            name: (value - before[1][name]) / took_s
-            for name, value in counters.items()
-            if name in before[1] and value >= before[1][name]
-        }
+        for name, value in now.counters.items():
+            if name in before.counters and value >= before.counters[name]:
+                found[name] = (value - before.counters[name]) / (now.at - before.at)
+        return found
+
+
+def _processors(before: list[Any], now: list[Any]) -> dict[str, float]:
+    """Shares of the time between: of all processors together, and of each."""
+    whole = _spent(before[0], now[0])
+    found = {f"cpu_{name}_percent": whole[name] for name in ("iowait", "steal") if name in whole}
+    if whole:
+        found["cpu_percent"] = _busy(whole)
+    for number, (was, is_now) in enumerate(zip(before[1:], now[1:], strict=False)):
+        if spent := _spent(was, is_now):
+            found[f"cpu{number}_percent"] = _busy(spent)
+    return found
+
+
+def _spent(before: Any, now: Any) -> dict[str, float]:
+    """On what the time went (%); nothing when none has passed. What guests use is in the user's time."""
+    seconds = {
+        name: max(0.0, getattr(now, name) - getattr(before, name)) for name in now._fields if "guest" not in name
+    }
+    total = sum(seconds.values())
+    return {name: 100 * one / total for name, one in seconds.items()} if total else {}
+
+
+def _busy(spent: dict[str, float]) -> float:
+    return 100 - spent["idle"] - spent.get("iowait", 0.0)
 
 
 def _shares() -> dict[str, float]:
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-    times = psutil.cpu_times_percent(interval=None)  # since the last call in this process
     found = {
-        "cpu_percent": max(0.0, 100.0 - times.idle - getattr(times, "iowait", 0.0)),
-        "cpu_iowait_percent": getattr(times, "iowait", 0.0),
-        "cpu_steal_percent": getattr(times, "steal", 0.0),
         "load_1m": os.getloadavg()[0],
-        "memory_percent": memory.percent,
-        "swap_percent": swap.percent,
+        "memory_percent": psutil.virtual_memory().percent,
+        "swap_percent": psutil.swap_memory().percent,
         "disk_percent": psutil.disk_usage(str(settings.ENV.var)).percent,
     }
-    found |= {f"cpu{number}_percent": share for number, share in enumerate(psutil.cpu_percent(None, percpu=True))}
     read = getattr(psutil, "sensors_temperatures", dict)  # not on every system
     warmest = max((one.current for group in read().values() for one in group), default=None)
     return found if warmest is None else found | {"temperature_celsius": warmest}

@@ -192,7 +192,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "ENUM_NAME_OVERRIDES": {"HealthStatus": ["healthy", "warning", "critical", "unknown"]},  # several things have a status
+    "ENUM_NAME_OVERRIDES": {
+        "HealthStatus": ["healthy", "warning", "critical", "unknown"]
+    },  # several things have a status
 }
 STATIC_URL = "static/"
 STATIC_ROOT = ENV.var / "static"

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -15,6 +15,7 @@ from firmware.recorder import Contact
 from monitoring import recording
 from monitoring.models import Sample, Series, in_ms
 from monitoring.recording import Measured
+from robotctl.tests.fixtures import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now()
@@ -79,3 +80,32 @@ def test_what_was_read_of_a_robot_has_its_own_time_and_the_link_is_told(robots: 
     assert rows.filter(series__metric="link_latency_ms").count() == len(moments)
     answered = rows.filter(series__metric="link_answered").order_by("at_ms").values_list("value", flat=True)
     assert list(answered) == [1.0] * len(moments) + [0.0]
+
+
+def test_what_the_poll_loop_hands_over_is_written_once_a_second_and_outlasts_the_database(robots: Any) -> None:
+    robot, _ = robots()
+    contacts = [Contact.seen(robot.pk, client_for(robot).read("state")) for _ in range(3)]
+    samples = recording.Handover()
+    samples(contacts[:1])
+    assert not Sample.objects.exists(), "it waits for more"
+
+    def away(*_: Any) -> Any:
+        raise OperationalError("the database is away")
+
+    with connection.execute_wrapper(away), pytest.raises(OperationalError):
+        samples.flush()
+    samples(contacts[1:])
+    samples.flush()
+    moments = {in_ms(one.at) for one in contacts}
+    assert set(Sample.objects.filter(series__metric="link_answered").values_list("at_ms", flat=True)) == moments
+    samples.flush()
+    assert Sample.objects.filter(series__metric="link_answered").count() == len(moments)
+
+
+def test_a_running_poll_loop_hands_over_what_it_reads(robots: Any, polling: Any) -> None:
+    robots()
+    loop = polling()
+    taken: list[Contact] = []
+    loop._hand_on = taken.extend
+    until(lambda: len(taken) > 3)
+    assert {one.read for one in taken} >= {"state"}

@@ -1,10 +1,12 @@
 """`manage.py poll`: the supervised process that reads the robots."""
 
+import contextlib
 import signal
 from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError
 
 from accounts import context, journal, lifecycle
 from accounts.sealing import Sealing
@@ -20,7 +22,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         context.enter()
-        loop = PollLoop(hand_on=lambda batch: recording.record(recording.of_contacts(batch)))
+        samples = recording.Handover()
+        loop = PollLoop(hand_on=samples)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.end())
         lifecycle.started("poll")
@@ -28,6 +31,8 @@ class Command(BaseCommand):
         sealing = Sealing()
         sealing.start()
         loop.run()
+        with contextlib.suppress(DatabaseError):  # the last second of it
+            samples.flush()
         sealing.end()
         left = drainer.wait(SHUTDOWN_WAIT_S)
         if left:  # closing now may harm these robots; there is nothing better left to do
