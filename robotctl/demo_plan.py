@@ -37,20 +37,20 @@ def hold(port: int) -> socket.socket | None:
     return held
 
 
-def _take(port: int, holding: ExitStack) -> int:
+def _take(port: int, holding: ExitStack, web_port: int) -> int:
     for candidate in range(port, LAST_PORT):
-        held = hold(candidate)
+        held = None if candidate == web_port else hold(candidate)
         if held:
             holding.enter_context(held)
             return candidate
     raise PlanError(f"No free port for a demo robot from {port} upward.")
 
 
-def _choose(robots: int, holding: ExitStack) -> list[DemoRobot]:
+def _choose(robots: int, holding: ExitStack, web_port: int) -> list[DemoRobot]:
     chosen = []
     port, control = FIRST_PORT, FIRST_CONTROL_PORT
     for number in range(1, robots + 1):
-        port, control = _take(port, holding), _take(control, holding)
+        port, control = _take(port, holding, web_port), _take(control, holding, web_port)
         chosen.append(DemoRobot(f"oht-{number:02d}", port, control))
     return chosen
 
@@ -89,16 +89,21 @@ def _wait_until_free(plan: list[DemoRobot], path: Path, wait_s: float) -> None:
             held.close()
 
 
-def demo_plan(var: Path, robots: int, holding: ExitStack, *, wait_s: float = 3.0) -> list[DemoRobot]:
-    """The demo robots, from `var/demo.json`, which the first start makes.
+def demo_plan(var: Path, robots: int, holding: ExitStack, *, web_port: int = 0, wait_s: float = 3.0) -> list[DemoRobot]:
+    """The demo robots, from `var/demo.json`, which the first start makes. None of them has the pages' port.
 
     Ports newly chosen stay occupied until `holding` is closed, so that two checkouts that start together choose apart.
     """
     path = var / "demo.json"
     plan = _read(path)
     if plan is None:
-        plan = _choose(robots, holding)
+        plan = _choose(robots, holding, web_port)
         _write(path, plan)
     else:
+        for robot in plan:
+            if web_port in (robot.port, robot.control_port):
+                raise PlanError(
+                    f"PORT={web_port} is the port of the demo robot {robot.slug}: give the pages another one."
+                )
         _wait_until_free(plan, path, wait_s)
     return plan

@@ -161,7 +161,7 @@ def run() -> None:
     check_port(env.host, env.port)
     prepare_bus_folder(env)
     with ExitStack() as holding:
-        plan = [] if env.production else demo_plan(env.var, env.demo_robots, holding)
+        plan = [] if env.production else demo_plan(env.var, env.demo_robots, holding, web_port=env.port)
         print(f"Preparing {env.var} …", flush=True)
         prepare_database(demo=not env.production)
         config = write_configuration(env, plan)

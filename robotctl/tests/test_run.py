@@ -125,6 +125,16 @@ class TestDemoPlan:
         with taken, ExitStack() as holding, pytest.raises(PlanError, match=rf"{plan[1].control_port}.*oht-02"):
             demo_plan(tmp_path, 2, holding, wait_s=0.2)
 
+    def test_no_robot_gets_the_port_of_the_pages(self, tmp_path: Path) -> None:
+        with ExitStack() as holding:
+            usual = demo_plan(tmp_path, 2, holding)[0].port
+        (tmp_path / "demo.json").unlink()
+        with ExitStack() as holding:
+            plan = demo_plan(tmp_path, 2, holding, web_port=usual)
+        assert usual not in {port for robot in plan for port in (robot.port, robot.control_port)}
+        with ExitStack() as holding, pytest.raises(PlanError, match=rf"PORT={plan[0].port} .*oht-01"):
+            demo_plan(tmp_path, 2, holding, web_port=plan[0].port)
+
     def test_a_broken_file_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "demo.json").write_text("{")
         with ExitStack() as holding, pytest.raises(PlanError, match=r"demo\.json cannot be read"):
