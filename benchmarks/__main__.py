@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.measure import Figure
 
 FOLDER = Path(__file__).parent
-ALL = ["polling_cpu", "state_view", "command_latency", "stop_latency", "journal_search"]
+ALL = ["polling_cpu", "state_view", "command_latency", "stop_latency", "journal_search", "samples"]
 
 
 def main() -> int:

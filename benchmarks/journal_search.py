@@ -7,7 +7,6 @@ left as it is when it is full already). Each database has a process of its own, 
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Figure, alternate, percentile, spread, wall_ms
+from benchmarks.measure import Figure, alternate, in_process, percentile, spread, wall_ms
 
 ROWS = int(os.environ.get("ROBOTCTL_BENCH_ROWS", "200000"))
 POSTGRES = os.environ.get("ROBOTCTL_BENCH_POSTGRES", "postgres://postgres@127.0.0.1:5432/robotctl_bench")
@@ -31,19 +30,7 @@ def run() -> list[Figure]:
     """SQLite in a temporary folder (or ROBOTCTL_BENCH_SQLITE), then PostgreSQL if it answers."""
     with tempfile.TemporaryDirectory(prefix="robotctl-bench-journal-") as folder:
         path = os.environ.get("ROBOTCTL_BENCH_SQLITE", str(Path(folder) / "journal.sqlite3"))
-        return [*_in_process(f"sqlite:///{path}"), *_in_process(POSTGRES)]
-
-
-def _in_process(database: str) -> list[Figure]:
-    command = [sys.executable, "-m", "benchmarks.journal_search"]
-    done = subprocess.run(
-        command, env={**os.environ, "DATABASE_URL": database}, stdout=subprocess.PIPE, text=True, check=False
-    )
-    *told, last = done.stdout.splitlines() or [""]
-    print("\n".join(told))
-    if done.returncode:
-        raise RuntimeError(f"the search was not measured: {last}")
-    return [Figure(**one) for one in json.loads(last)]
+        return [*in_process(__name__, f"sqlite:///{path}"), *in_process(__name__, POSTGRES)]
 
 
 def cases(draw: random.Random) -> dict[str, Callable[[], Asked]]:

@@ -1,6 +1,10 @@
 """How subject and floor are compared: alternately, several times, medians and spread."""
 
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +26,18 @@ class Figure:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def in_process(module: str, database: str) -> list[Figure]:
+    """The figures of a module that prints them as JSON in its last line, in a process of its own: Django knows one database."""
+    environment = {**os.environ, "DATABASE_URL": database}
+    command = [sys.executable, "-m", module]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    *told, last = done.stdout.splitlines() or [""]
+    print("\n".join(told))
+    if done.returncode:
+        raise RuntimeError(f"{module} has measured nothing: {last}")
+    return [Figure(**one) for one in json.loads(last)]
 
 
 def wall_ms(work: Callable[[], object]) -> float:
