@@ -69,7 +69,8 @@ def test_what_was_read_of_a_robot_has_its_own_time_and_the_link_is_told(robots: 
     robot, _ = robots()
     client = client_for(robot)
     seen = {name: client.read(name) for name in client.profile.reads}
-    lost = Contact.failed(robot.pk, timezone.now(), "state", Unreachable("no route"))
+    later = timezone.now() + timedelta(seconds=1)
+    lost = Contact.failed(robot.pk, later, "state", Unreachable("no route"))
     batch = [*(Contact.seen(robot.pk, one) for one in seen.values()), lost]
     assert recording.record(recording.of_contacts(batch)) == 0
     rows = Sample.objects.filter(series__source="robot:oht-01").select_related("series")

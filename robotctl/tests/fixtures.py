@@ -105,6 +105,16 @@ def pools(django_db_setup: None) -> Iterator[None]:
         connection.close()
         if connection.vendor == "postgresql":
             connection.close_pool()  # type: ignore[attr-defined]
+            _end_sessions(connection.settings_dict)
+
+
+def _end_sessions(of: dict[str, Any]) -> None:
+    """Of a process that a test has killed, PostgreSQL may not have heard yet: its sessions would keep the test database."""
+    import psycopg
+
+    where = {"host": of["HOST"], "port": of["PORT"] or 5432, "user": of["USER"], "password": of["PASSWORD"]}
+    with psycopg.connect(dbname="postgres", autocommit=True, **where) as server:
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [of["NAME"]])
 
 
 @pytest.fixture
