@@ -50,7 +50,7 @@ def register(*, username: str, password: str, email: str, role: str) -> User:
 
 def locked(user: User) -> User:
     """The row as it is now, nobody else's until the transaction ends: what was read before may have been taken away since."""
-    return User.objects.select_for_update().get(pk=user.pk)
+    return User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
 def change(user: User, by: User, wanted: dict[str, Any]) -> User:

@@ -76,7 +76,7 @@ def password_is(request: HttpRequest | Request, user: User, password: str) -> bo
 def still(user: User) -> None:
     """In the transaction that lets `user` in: nothing has ended what was compared meanwhile, and nothing ends it before this is
     done. Raises Refused when the password was changed, or the person deactivated or signed out everywhere."""
-    held = User.objects.select_for_update().values_list(*LETS_IN)
+    held = User.objects.select_for_update(no_key=True).values_list(*LETS_IN)
     if held.get(pk=user.pk) != tuple(getattr(user, name) for name in LETS_IN):
         raise Refused("authentication_failed", "Your account was changed at this moment. Sign in again.")
 

@@ -10,7 +10,7 @@ from robotctl.problems import Problem
 
 def registered(robot: Robot) -> Robot:
     """Its row as it is now, nobody else's until the transaction ends. Raises Problem 409 `retired`."""
-    now = Robot.objects.select_for_update(of=("self",)).select_related("site").get(pk=robot.pk)
+    now = Robot.objects.select_for_update(of=("self",), no_key=True).select_related("site").get(pk=robot.pk)
     if now.retired_at is not None:
         raise Problem(409, "retired", "This robot is out of service for good.")
     return now
