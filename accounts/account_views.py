@@ -50,8 +50,7 @@ class Password(APIView):
             validate_password(new, user)
         except ValidationError as error:
             raise serializers.ValidationError({"new_password": error.messages}) from error
-        with transaction.atomic():
-            sign_in.still(user)  # it may have been set by somebody else while the old one was compared
+        with sign_in.letting_in(user):  # it may have been set by somebody else while the old one was compared
             if isinstance(request.auth, ApiToken):
                 passwords.change(user, new, keep_token=request.auth.digest)
             else:

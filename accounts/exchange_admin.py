@@ -32,9 +32,7 @@ def page(model_admin: "ModelAdmin[User]", request: HttpRequest) -> HttpResponse:
                 raise Problem(400, "invalid", "The table has a head and no rows.")
             told = user_import.bring_in(rows, person(request), dry_run="apply" not in request.POST)
         except (Problem, ValidationError, csv.Error) as error:
-            messages.error(
-                request, f"Nothing was brought in. {_words(error)}"
-            )  # of each row's rights its own line tells
+            messages.error(request, f"Nothing was brought in. {_words(error)}")
     context = model_admin.admin_site.each_context(request) | {
         "title": "People as a table",
         "opts": User._meta,

@@ -16,7 +16,7 @@ from accounts.journal_filters import search
 from accounts.journal_search import Cursor
 from accounts.models import JournalEntry
 from accounts.serializers import JournalRow
-from robotctl.strict import StrictSerializer
+from robotctl.strict import StrictSerializer, once
 
 MOST_FOLLOW = 500
 
@@ -96,11 +96,8 @@ def asked(request: Request, kind: type[StrictSerializer], *, besides: Iterable[s
         raise serializers.ValidationError(
             {"ordering": "The journal comes newest first; an export is in the order of ids."}
         )
-    for name, values in request.query_params.lists():
-        if len(values) > 1:
-            raise serializers.ValidationError({name: "This parameter is given twice."})
     given = kind(
-        data={name: value for name, value in request.query_params.items() if name not in (*besides, "ordering")}
+        data={name: value for name, value in once(request.query_params).items() if name not in (*besides, "ordering")}
     )
     given.is_valid(raise_exception=True)
     told: dict[str, Any] = given.validated_data

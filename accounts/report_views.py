@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from accounts import csv_rows, journal, permissions, reports
 from accounts.models import JournalEntry, User
 from accounts.reports import Asked
-from robotctl.strict import StrictSerializer
+from robotctl.strict import StrictSerializer, once
 
 USUAL = timedelta(days=7)
 LONGEST = timedelta(days=366)
@@ -134,10 +134,7 @@ class ReportDetail(APIView):
     def get(self, request: Request, report: str) -> HttpResponse:
         permissions.require(request.user, "journal.view")
         assert isinstance(request.user, User)
-        for name, values in request.query_params.lists():
-            if len(values) > 1:
-                raise serializers.ValidationError({name: "This parameter is given twice."})
-        query = ReportQuery(data=request.query_params.dict())
+        query = ReportQuery(data=once(request.query_params))
         query.is_valid(raise_exception=True)
         shape = query.validated_data["as"]
         found = viewed(report, query.validated_data["asked"], request.user, shape)

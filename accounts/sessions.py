@@ -79,7 +79,7 @@ def end(rows: QuerySet[SignIn]) -> int:
 def end_all(user: User, *, keep_session: str = "", keep_token: str = "") -> dict[str, int]:
     """End everything that `user` is signed in with, but what is kept; open sockets close at once. `{"sessions", "tokens"}`"""
     with transaction.atomic():
-        # First: who is signing in at this moment holds this row, and is waited for; see sign_in.still.
+        # First: who is signing in at this moment holds this row, and is waited for; see sign_in.letting_in.
         User.objects.filter(pk=user.pk).update(links_void=F("links_void") + 1)
         ended = {
             "sessions": end(SignIn.objects.filter(user=user).exclude(session_key=keep_session or None)),

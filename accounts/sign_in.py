@@ -73,12 +73,25 @@ def password_is(request: HttpRequest | Request, user: User, password: str) -> bo
         return False
 
 
-def still(user: User) -> None:
-    """In the transaction that lets `user` in: nothing has ended what was compared meanwhile, and nothing ends it before this is
-    done. Raises Refused when the password was changed, or the person deactivated or signed out everywhere."""
+@contextmanager
+def letting_in(user: User) -> Iterator[None]:
+    """The transaction that lets `user` in: nothing has ended what was compared meanwhile, and nothing ends it before this is done.
+
+    Raises Refused, which is recorded, when the password was changed, or the person deactivated or signed out everywhere.
+    """
+    try:
+        with transaction.atomic():
+            _still(user)
+            yield
+    except Refused as refused:
+        refusals.sign_in_failed(user.username, code=refused.code)
+        raise
+
+
+def _still(user: User) -> None:
     held = User.objects.select_for_update(no_key=True).values_list(*LETS_IN)
     if held.get(pk=user.pk) != tuple(getattr(user, name) for name in LETS_IN):
-        raise Refused("authentication_failed", "Your account was changed at this moment. Sign in again.")
+        raise Refused("changed_meanwhile", "Your account was changed at this moment. Sign in again.")
 
 
 def _words(seconds: int) -> str:
@@ -115,10 +128,9 @@ class SignInPage(LoginView):
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         try:
-            with transaction.atomic():
-                user = form.get_user()
-                assert isinstance(user, User)
-                still(user)
+            user = form.get_user()
+            assert isinstance(user, User)
+            with letting_in(user):
                 return super().form_valid(form)
         except Refused as refused:
             form.add_error(None, str(refused.detail))

@@ -39,8 +39,7 @@ class Login(APIView):
         given.is_valid(raise_exception=True)
         user = sign_in.enter(request, **given.validated_data)
         context.set_actor(user.pk, user.username)
-        with transaction.atomic():
-            sign_in.still(user)
+        with sign_in.letting_in(user):
             lockout.forget(user.username)
             name = request.headers.get("User-Agent", "")[:80]
             made, token = ApiToken.objects.create(user, name=name, may_stop=True, by_sign_in=True)  # a person is there

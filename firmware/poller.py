@@ -162,10 +162,19 @@ class PollLoop:
                 batch.append(contact)
             self._writing_since = since = time.monotonic()
             self._with_database(lambda batch=batch: self._record(batch))  # type: ignore[misc]
+            self._with_database(lambda batch=batch: self._pass_on(batch))  # type: ignore[misc]
             self._writing_since = None
             waited = time.monotonic() - since > BEHIND_AFTER_S
             self._behind = (self._behind or waited) and not self._contacts.empty()
-            self._with_database(lambda batch=batch: self._hand_on(batch))  # type: ignore[misc]
+
+    def _pass_on(self, batch: list[Contact]) -> None:
+        """Whoever else wants it: what they make of it ends no polling."""
+        try:
+            self._hand_on(batch)
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("poll.hand_on_crashed")
 
     def _record(self, batch: list[Contact]) -> None:
         rows = batches.record(batch)

@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 
 WARNING_BELOW, CRITICAL_BELOW = 80, 60
 OF_WARNING, OF_CRITICAL = 15, 45  # points for a share of a host that is beyond its threshold
+OF_UNKNOWN = 25  # for a host that is not measured
 OF_ROBOTS = 60  # points that all robots have together: each its part
 NAMES = {"cpu": "Processor", "memory": "Memory", "disk": "Disk"}
 
@@ -53,11 +54,12 @@ def of_host(measured: dict[str, Any], limits: dict[str, float]) -> Scored:
 
 
 def of_fleet(hosts: dict[str, Scored], robots: dict[str, Scored]) -> Scored:
-    """All hosts' deductions, and of each robot its part of the points that the robots have together. Unknown when no host is known."""
+    """All hosts' deductions, and of each robot its part of the points that the robots have together. Unknown when no host is known;
+    of several, one that is not measured costs points: nobody knows that it is well."""
     if all(one["score"] is None for one in hosts.values()):
         return unknown("No host is being measured.")
     found = [
-        Deduction(cause=f"Host {name}: {one['cause']}", points=one["points"])
+        Deduction(cause=f"Host {name}: {one['cause']}", points=one["points"] or OF_UNKNOWN)
         for name, scored in hosts.items()
         for one in scored["deductions"]
     ]

@@ -1,5 +1,6 @@
 """`monitoring/health/` and `monitoring/thresholds/`: how well hosts and robots are, and from where on they are not."""
 
+import math
 from typing import Any
 
 from django.db import transaction
@@ -118,6 +119,8 @@ def _shape(row: Thresholds) -> dict[str, float]:
 
 
 def _check(limits: dict[str, float]) -> None:
+    if odd := [name for name in LIMITS if not math.isfinite(limits[name])]:  # it would never be reached
+        raise serializers.ValidationError({odd[0]: "Must be a number."})
     for kind in health.NAMES:
         if limits[f"{kind}_warning"] >= limits[f"{kind}_critical"]:
             raise serializers.ValidationError(

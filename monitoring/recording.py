@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from firmware import profile
@@ -21,6 +21,7 @@ from monitoring.models import Sample, Series, in_ms
 ACCEPTED_LATE = timedelta(hours=23)  # younger than anything that is pruned: its minute is still whole
 ACCEPTED_EARLY = timedelta(seconds=5)  # clocks of two hosts
 LARGEST = 1e15  # in whatever unit: more is no measurement
+NO_ANSWER = frozenset({"unreachable", "no_reply", "address_refused"})
 LOCK = 0x10D  # PostgreSQL's advisory locks: 0x10C is the lockout's
 log = structlog.get_logger("robotctl.monitoring")
 
@@ -116,7 +117,8 @@ def of_contacts(contacts: Iterable[Contact]) -> list[Measured]:
 
 def _of_contact(source: str, fields: dict[str, Field], one: Contact) -> list[Measured]:
     seen = one.observation
-    answered = Measured(source, "link_answered", "", one.at, 1.0 if seen is not None else 0.0)
+    silent = one.error is not None and one.error.code in NO_ANSWER  # a bad answer is one
+    answered = Measured(source, "link_answered", "", one.at, 0.0 if silent else 1.0)
     if seen is None:
         return [answered]
     found = [answered]
@@ -125,7 +127,8 @@ def _of_contact(source: str, fields: dict[str, Field], one: Contact) -> list[Mea
     for name, value in seen.values.items():
         field = fields.get(name)
         if field is not None and field.record and isinstance(value, int | float) and not isinstance(value, bool):
-            found.append(Measured(source, name, field.unit or "", one.at, float(value)))
+            within = -LARGEST <= value <= LARGEST  # an integer may be larger than any float
+            found.append(Measured(source, name, field.unit or "", one.at, float(value) if within else math.nan))
     return found
 
 
@@ -136,7 +139,7 @@ class Handover:
     """
 
     EVERY_S = 1.0
-    MOST = 50_000
+    MOST = 10_000  # a contact holds its reply
 
     def __init__(self) -> None:
         self._held: deque[Contact] = deque(maxlen=self.MOST)
@@ -151,5 +154,9 @@ class Handover:
         """Raises DatabaseError; nothing of what is held is lost then."""
         self._written_at = time.monotonic()
         held = list(self._held)
-        record(of_contacts(held))
-        self._held.clear()
+        self._held.clear()  # first: what cannot be written for another reason is not tried again for ever
+        try:
+            record(of_contacts(held))
+        except DatabaseError:
+            self._held.extend(held)
+            raise

@@ -16,18 +16,16 @@ from accounts.journal import iso
 from firmware.views import robot_or_404
 from monitoring import history, sampling
 from monitoring.models import Sample, Series, in_ms
-from robotctl.strict import StrictSerializer
+from robotctl.strict import StrictSerializer, once
 
 USUAL, LONGEST = timedelta(hours=1), timedelta(days=731)
-LIVE_FOR = timedelta(
-    seconds=3 * sampling.EVERY_S + 1
-)  # longer than this without a sample, and the host is not being measured
+LIVE_FOR = timedelta(seconds=3 * sampling.EVERY_S + 1)  # longer without a sample, and the host is not being measured
 SHOWN_FOR = timedelta(minutes=5)  # then a number is no longer shown as one
 YEARS = (2000, 2999)
 
 
 class HistoryQuery(StrictSerializer):
-    """`metric`, `from`, `until`/`to` (the last hour), `points` (at most so many; 300)."""
+    """`metric`, `from`, `to` (the last hour), `points` (at most so many; 300)."""
 
     metric = serializers.CharField(max_length=60)
     to = serializers.DateTimeField(required=False)
@@ -110,7 +108,7 @@ class MetricsHistory(APIView):
     @extend_schema(parameters=[*PARAMETERS, OpenApiParameter("host", str)], responses=HistoryReply)
     def get(self, request: Request) -> Response:
         permissions.require(request.user, "monitoring.view")
-        asked = HostHistoryQuery(data=request.query_params.dict())
+        asked = HostHistoryQuery(data=once(request.query_params))
         asked.is_valid(raise_exception=True)
         source = f"host:{asked.validated_data['host']}" if "host" in asked.validated_data else sampling.HOST
         return _history(source, asked.validated_data)
@@ -122,7 +120,7 @@ class RobotHistory(APIView):
     @extend_schema(parameters=PARAMETERS, responses=HistoryReply)
     def get(self, request: Request, slug: str) -> Response:
         robot = robot_or_404(request, slug)
-        asked = HistoryQuery(data=request.query_params.dict())
+        asked = HistoryQuery(data=once(request.query_params))
         asked.is_valid(raise_exception=True)
         return _history(f"robot:{robot.slug}", asked.validated_data)
 
@@ -142,11 +140,11 @@ def hosts() -> list[dict[str, Any]]:
     last = Sample.objects.filter(series=OuterRef("pk")).order_by("-at_ms")
     series = Series.objects.filter(source__startswith="host:")
     rows = series.annotate(at_ms=Subquery(last.values("at_ms")[:1]), value=Subquery(last.values("value")[:1]))
-    hosts: dict[str, dict[str, tuple[int, float]]] = {}
+    found: dict[str, dict[str, tuple[int, float]]] = {}
     for source, metric, at_ms, value in rows.values_list("source", "metric", "at_ms", "value").order_by("source"):
         if at_ms is not None:
-            hosts.setdefault(source, {})[metric] = (at_ms, value)
-    return [_shape(source.removeprefix("host:"), values) for source, values in hosts.items()]
+            found.setdefault(source, {})[metric] = (at_ms, value)
+    return [_shape(source.removeprefix("host:"), values) for source, values in found.items()]
 
 
 def _shape(host: str, values: dict[str, tuple[int, float]]) -> dict[str, Any]:

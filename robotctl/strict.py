@@ -4,6 +4,7 @@ otherwise be a grant without end."""
 from collections.abc import Mapping
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import exceptions, serializers
 
 OF_FORMS = {"csrfmiddlewaretoken"}
@@ -24,3 +25,11 @@ class StrictSerializer(serializers.Serializer[Any]):
         if errors:
             raise exceptions.ValidationError(errors)
         return value
+
+
+def once(query: QueryDict) -> dict[str, str]:
+    """The parameters of an address. Raises ValidationError for one that is there twice: only one of them would count."""
+    twice = [name for name, values in query.lists() if len(values) > 1]
+    if twice:
+        raise exceptions.ValidationError(dict.fromkeys(twice, "This parameter is given twice."))
+    return {str(name): str(value) for name, value in query.items()}

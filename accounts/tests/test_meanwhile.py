@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import hashing, role_changes, sessions
-from accounts.models import ApiToken, Guess, Role, User
+from accounts.models import ApiToken, Guess, JournalEntry, Role, User
 from accounts.people import change, change_details, forget
 from firmware.models import Robot
 from robotctl.problems import Problem
@@ -81,6 +81,8 @@ def test_a_sign_in_that_began_before_does_not_outlive_the_end_of_everything(door
     assert status == (401 if "api" in door else 200)  # 200: the form again
     assert not ApiToken.objects.filter(user=people["erin"]).exists()
     assert not sessions.of(people["erin"]).exists()
+    failed = JournalEntry.objects.filter(verb="auth.sign_in_failed", person_id=people["erin"].pk)
+    assert [row.data["code"] for row in failed] == ["changed_meanwhile"]
 
 
 def during(change_it: Callable[[], object], ask: Callable[[], int]) -> int:

@@ -73,6 +73,14 @@ def test_robots_have_their_part_and_each_is_named() -> None:
     assert found["score"] == 85 and found["deductions"] == [{"cause": "Robot oht-04: offline", "points": 15}]
 
 
+def test_of_several_hosts_one_that_is_not_measured_is_named_and_costs_points() -> None:
+    gone = health.of_host({**live(), "quality": "stale", "age_s": 40.0}, LIMITS)
+    found = health.of_fleet({"here": health.of_host(live(), LIMITS), "there": gone}, {})
+    assert (found["score"], found["status"]) == (75, "warning")
+    assert found["deductions"] == [{"cause": "Host there: It was not measured for 40 s.", "points": 25}]
+    assert health.of_fleet({"there": gone}, {})["status"] == "unknown"
+
+
 def test_it_is_shown_with_those_robots_that_one_sees(api: Any, robots: Any) -> None:
     robots("oht-01")
     assert api("bob").get(f"{API}/health/").json()["status"] == "unknown"
@@ -108,6 +116,8 @@ def test_thresholds_are_changed_by_who_may_and_told_with_before_and_after(api: A
         ({"disk_critical": 85}, "disk_warning"),
         ({"cpu_warning": 101}, "cpu_warning"),
         ({"memory_warning": "much"}, "memory_warning"),
+        ({"disk_warning": "nan"}, "disk_warning"),
+        ({"disk_critical": "nan"}, "disk_critical"),
         ({"swap_warning": 5}, "swap_warning"),
     ],
 )

@@ -146,6 +146,7 @@ def test_a_robots_history_is_for_whoever_sees_it(api: Any) -> None:
         ("", "metric"),
         ("metric=nothing", "metric"),
         ("metric=cpu_percent&points=1", "points"),
+        ("metric=cpu_percent&metric=load_1m", "metric"),
         ("metric=cpu_percent&points=x", "points"),
         ("metric=cpu_percent&from=0001-01-01T00:00:00Z", "from"),
         ("metric=cpu_percent&from=2026-02-02T00:00:00Z&to=2026-02-01T00:00:00Z", "from"),

@@ -1,6 +1,7 @@
 """What is no measurement is left out and said; what is there is not written twice; robots' readings come with their own time."""
 
 import math
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from firmware.clients import client_for
-from firmware.errors import Unreachable
+from firmware.errors import BadReply, NoReply, Unreachable
 from firmware.recorder import Contact
 from monitoring import recording
 from monitoring.models import Sample, Series, in_ms
@@ -110,3 +111,42 @@ def test_a_running_poll_loop_hands_over_what_it_reads(robots: Any, polling: Any)
     loop._hand_on = taken.extend
     until(lambda: len(taken) > 3)
     assert {one.read for one in taken} >= {"state"}
+
+
+def test_a_bad_answer_is_an_answer_and_a_number_beyond_all_measure_is_none(robots: Any) -> None:
+    robot, _ = robots()
+    at = timezone.now()
+    contacts = [
+        Contact.failed(robot.pk, at, "state", BadReply("HTML")),
+        Contact.failed(robot.pk, at, "state", NoReply("?")),
+    ]
+    assert [one.value for one in recording.of_contacts(contacts)] == [1.0, 0.0]
+    seen = Contact.seen(robot.pk, client_for(robot).read("state"))
+    assert seen.observation is not None
+    seen.observation.values["position_m"] = 10**400
+    assert recording.record(recording.of_contacts([seen])) == 1
+
+
+def test_who_takes_what_was_read_and_falls_ends_no_polling(robots: Any, polling: Any) -> None:
+    robots()
+    loop = polling()
+    asked: list[int] = []
+
+    def fall(batch: list[Contact]) -> None:
+        asked.append(len(batch))
+        raise ValueError("not what was expected")
+
+    loop._hand_on = fall
+    until(lambda: len(asked) > 3)
+    assert not loop.failed
+
+
+def test_while_it_is_passed_on_nobody_judges_modes_by_silence(robots: Any, polling: Any) -> None:
+    robots()
+    loop, going_on = polling(), threading.Event()
+    loop._hand_on = lambda _: going_on.wait(10)
+    try:
+        until(loop._is_behind)
+    finally:
+        going_on.set()
+    until(lambda: not loop._is_behind())
